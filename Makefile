@@ -1,0 +1,93 @@
+# Scrubjay on a machine with Python 3.11 or later, make, and a package index: `make run`.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; \
+	done)
+OURS := tui engine storage assets
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCKED := install --require-hashes --requirement
+RUNTIME := $(VENV)/installed
+DEV := $(VENV)/installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test bench lint format lock licences pictures clean
+
+help:
+	@echo "make run       open Scrubjay (sets up first)        ARGS='ask hello' for a command"
+	@echo "make test      run all tests (sets up first)        ARGS='tests/cli -k ask' for some"
+	@echo "make setup     install into $(VENV)"
+	@echo "make lint      check style, types and imports       make format  to put the style right"
+	@echo "make bench     measure, and print JSON"
+	@echo "make lock      resolve the dependencies anew        make licences  to list their licences"
+	@echo "make pictures  draw the pictures of the README"
+	@echo "make clean     delete $(VENV) and what tools leave behind"
+
+setup: $(RUNTIME)
+
+run: $(RUNTIME)
+	@$(BIN)/python -m compileall -q $(OURS)
+	@$(BIN)/scrubjay $(ARGS)
+
+test: $(DEV)
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(DEV)
+	@for file in tests/benchmarks/[a-z]*.py; do \
+		$(BIN)/python -m tests.benchmarks.$$(basename $$file .py) --json || exit 1; \
+	done
+
+lint: $(DEV)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(DEV)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# uv is wanted for this alone, so it is no dependency.
+lock: $(DEV)
+	$(PIP) install --quiet uv
+	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --universal \
+		--python-version 3.11 --generate-hashes --no-annotate --quiet --upgrade --group build \
+		--output-file requirements.lock
+	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --universal \
+		--python-version 3.11 --generate-hashes --no-annotate --quiet --group dev \
+		--constraint requirements.lock --output-file requirements-dev.lock
+	$(MAKE) licences
+
+licences: $(DEV)
+	$(BIN)/python -m tests.tools.licences
+
+pictures: $(DEV)
+	$(BIN)/python -m tests.tools.pictures
+
+clean:
+	rm -rf $(VENV) build dist .coverage* htmlcov .hypothesis .import_linter_cache .mypy_cache \
+		.pytest_cache .ruff_cache snapshot_report.html
+	find $(OURS) tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(RUNTIME): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { \
+		echo "Scrubjay needs Python 3.11 or later, and found none."; \
+		echo "Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; \
+		exit 1; }
+	@$(PIP) --version >/dev/null 2>&1 || { \
+		echo "Making $(VENV) with $$($(PYTHON) --version) …"; \
+		$(PYTHON) -m venv --clear $(VENV) || { \
+			rm -rf $(VENV); \
+			echo "Python's venv module does not work here."; \
+			echo "On Debian and Ubuntu: apt install python3-venv"; \
+			exit 1; }; }
+	@echo "Installing what Scrubjay needs (about 110 MB, once) …"
+	@$(PIP) $(LOCKED) requirements.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(RUNTIME) requirements-dev.lock
+	@echo "Installing what the tests need (about 35 MB, once) …"
+	@$(PIP) $(LOCKED) requirements-dev.lock
+	@touch $@

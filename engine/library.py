@@ -1,0 +1,154 @@
+"""The library: every kept conversation, and the one way to change them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engine.events import Events, SessionChanged, SessionDeleted
+from storage.errors import UnknownSessionError
+from storage.records import TitleOrigin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from storage.articles import Article
+    from storage.records import Message, SearchHit, Session, StoreFigures, UsageTotals
+    from storage.store import Store
+    from storage.usage import Unit, UsageRow
+
+DRAFT = "draft"
+"""The key in a session's state that holds the composer's unsent text."""
+
+
+class Library:
+    """Sessions and their messages, as the screen and the command line use them.
+
+    Each change is told as an event. Every method may raise `storage.errors.StorageError`.
+    """
+
+    def __init__(self, store: Store, events: Events) -> None:
+        self._store = store
+        self._events = events
+
+    async def sessions(
+        self, *, limit: int = 50, before: Session | None = None, archived: bool = False
+    ) -> Sequence[Session]:
+        """The latest sessions, or archived ones, newest first; the page after `before`."""
+        return await self._store.sessions.list(limit=limit, before=before, archived=archived)
+
+    async def session(self, session_id: str) -> Session:
+        """One session.
+
+        Raises:
+            UnknownSessionError: There is none of that id.
+        """
+        session = await self._store.sessions.get(session_id)
+        if session is None:
+            raise UnknownSessionError(session_id)
+        return session
+
+    async def latest(self) -> Session | None:
+        """The session that was used last."""
+        found = await self._store.sessions.list(limit=1)
+        return found[0] if found else None
+
+    async def create(self, *, title: str = "", model: str | None = None) -> Session:
+        """A new, empty session."""
+        session = await self._store.sessions.create(title=title, model=model)
+        self._events.emit(SessionChanged(session=session))
+        return session
+
+    async def get_or_create(self, session_id: str) -> Session:
+        """The session of that id, made now if there is none."""
+        session = await self._store.sessions.get_or_create(session_id)
+        self._events.emit(SessionChanged(session=session))
+        return session
+
+    async def rename(
+        self, session_id: str, title: str, origin: TitleOrigin = TitleOrigin.USER
+    ) -> Session:
+        """Give a session a title; one that a person gave is kept against a model's."""
+        session = await self._store.sessions.rename(session_id, title, origin)
+        self._events.emit(SessionChanged(session=session))
+        return session
+
+    async def use_model(self, session_id: str, ref: str | None) -> Session:
+        """Let a model, as `provider:name`, answer in this session; None follows the settings.
+
+        Raises:
+            UnknownSessionError: There is no such session.
+        """
+        session = await self.session(session_id)
+        session = await self._store.sessions.save(msgspec.structs.replace(session, model=ref))
+        self._events.emit(SessionChanged(session=session))
+        return session
+
+    async def delete(self, session_id: str) -> None:
+        """Take a session out of every list. `restore` brings it back until it is purged."""
+        await self._store.sessions.delete(session_id)
+        self._events.emit(SessionDeleted(session_id=session_id))
+
+    async def archive(self, session_id: str) -> None:
+        """Take a session out of the list and keep it; search still finds it."""
+        await self._store.sessions.archive(session_id)
+        self._events.emit(SessionDeleted(session_id=session_id))
+
+    async def archive_idle(self, seconds: float) -> int:
+        """Archive the sessions that were not used for so long. Returns how many those were."""
+        return await self._store.sessions.expire(time.time() - seconds)
+
+    async def restore(self, session_id: str) -> Session:
+        """Undo a deletion, or bring an archived session back into the list."""
+        session = await self._store.sessions.restore(session_id)
+        if session.archived_at is not None:
+            session = await self._store.sessions.unarchive(session_id)
+        self._events.emit(SessionChanged(session=session))
+        return session
+
+    async def page(self, session_id: str, start: int, stop: int) -> Sequence[Message]:
+        """The messages at positions `start` to `stop` (exclusive) of the shown branch, in order."""
+        return await self._store.messages.page(session_id, start, stop)
+
+    async def articles(self, session_id: str) -> Sequence[Article]:
+        """What research found for a session, the most relevant first."""
+        return await self._store.articles.of_session(session_id)
+
+    async def citations(self, message_id: str) -> Mapping[int, Article]:
+        """The articles that the numbers in an answer stand for."""
+        return await self._store.articles.cited(message_id)
+
+    async def search(self, query: str, *, limit: int = 30) -> Sequence[SearchHit]:
+        """Sessions that hold `query`, best first. Any text is a valid query."""
+        return await self._store.search.sessions(query, limit=limit)
+
+    async def keep_draft(self, session_id: str, text: str) -> None:
+        """Keep the composer's unsent text with its session."""
+        await self._store.sessions.set_state(session_id, DRAFT, text)
+
+    async def usage(
+        self, *, session_id: str | None = None, since: float | None = None
+    ) -> UsageTotals:
+        """What answers cost: of one session, since a time (seconds since the epoch), or ever."""
+        return await self._store.usage(session_id=session_id, since=since)
+
+    async def usage_by(
+        self, unit: Unit, *, since: float | None = None, limit: int = 100
+    ) -> Sequence[UsageRow]:
+        """What answers cost by day (the latest first), by model or by session (the costliest)."""
+        return await self._store.usage_by(unit, since=since, limit=limit)
+
+    async def backup(self, file: Path) -> None:
+        """Copy everything, as of now, to a new file, while answers are being written.
+
+        Raises:
+            FileExistsError: There is such a file.
+        """
+        await self._store.backup(file)
+
+    async def figures(self) -> StoreFigures:
+        """How much is kept."""
+        return await self._store.figures()

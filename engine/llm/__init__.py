@@ -1,0 +1,1 @@
+"""The models: one interface, and the places where they run."""

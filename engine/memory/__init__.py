@@ -1,0 +1,1 @@
+"""What is brought back from earlier conversations."""

@@ -1,0 +1,259 @@
+"""Recall: the few messages of earlier conversations that fit what is asked now, and why they do.
+
+An index of everything one person said and was told is kept in memory, brought up to date at each
+question, and read by the ranker. Nothing comes back rather than noise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from engine.memory import words as language
+from storage.waiting import to_its_end
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+
+    from engine.memory.shelf import Ranked, Shelf
+    from storage.recall_source import Found
+    from storage.records import Role
+    from storage.store import Store
+
+T = TypeVar("T")
+
+LIKELY = 0.3
+"""Unless one message is at least as likely as this to be of use, nothing is brought back."""
+
+LONGEST_CHARACTERS = 400
+"""The text of a recollection is cut to this length, around its first shared word."""
+
+SPARE = 40
+"""So many more than asked for are ranked, in case some are not shown any more."""
+
+PAGE = 500
+"""Messages indexed at a time."""
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """One ground on which a message was brought back."""
+
+    name: str
+    """`words`, `neighbours`, `session`, `topic`, `kindred words`, `speaker`, `date` or `form`."""
+
+    share: float
+    """Its part in all that spoke for the message, from 0 to 1."""
+
+
+class Recollection(msgspec.Struct, frozen=True, kw_only=True):
+    """One message brought back, and why."""
+
+    message_id: str
+    session_id: str
+    session_title: str
+    position: int
+    role: Role
+    text: str
+    created_at: float
+    """Seconds since the epoch, UTC."""
+
+    score: float
+    """How likely it is to be of use, from 0 to 1."""
+
+    shared: tuple[str, ...]
+    """The words of the question that it holds."""
+
+    reasons: tuple[Reason, ...] = ()
+    """The weightiest first."""
+
+
+class Recall:
+    """Finds recollections in a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._shelves: dict[str | None, Shelf] = {}
+        self._reading: dict[str | None, asyncio.Lock] = {}
+
+    async def recall(
+        self,
+        query: str,
+        limit: int,
+        *,
+        entity_id: str | None = None,
+        process_id: str | None = None,
+        session_id: str | None = None,
+        before: int = 0,
+        tokens: int | None = None,
+        likely: float = LIKELY,
+        whole: bool = False,
+        now: float | None = None,
+    ) -> list[Recollection]:
+        """The best recollections, best first.
+
+        Args:
+            query: What is asked, in ordinary words.
+            limit: How many at most.
+            entity_id: Whose memory it is. Nothing of anybody else's is read.
+            process_id: Only from sessions of this program or persona, as their state names it.
+            session_id: The session that asks. Only what stands in it before `before` is brought
+                back: the model is shown the rest anyway.
+            before: A position in that session.
+            tokens: As many as fit, from the best, by the count of their texts.
+            likely: When no message is as likely of use as this, from 0 to 1, nothing comes back;
+                at 0 everything is ranked.
+            whole: Give whole texts.
+            now: What "last week" in the query counts from, in seconds since the epoch; by default
+                the present.
+
+        Raises:
+            StorageError: The store can't be read.
+        """
+        if limit < 1:
+            return []
+        async with self._reading.setdefault(entity_id, asyncio.Lock()):
+            shelf = await self._up_to_date(entity_id)
+            ranked = await _in_thread(
+                lambda: shelf.rank(
+                    query,
+                    limit + SPARE,
+                    session=session_id,
+                    before=before,
+                    likely=likely,
+                    now=now,
+                )
+            )
+        words = _any_of(ranked.words)
+        recollections: list[Recollection] = []
+        room = tokens
+        async for place, found in self._shown(ranked, limit, entity_id, process_id):
+            recollection = _recollection(place, found, ranked, words, whole=whole)
+            if room is not None:
+                from engine.context.tokens import count
+
+                room -= await count(recollection.text)
+                if room < 0:
+                    break
+            recollections.append(recollection)
+            if len(recollections) == limit:
+                break
+        return recollections
+
+    async def find(
+        self, question: str, *, session_id: str, limit: int, before: int = 0
+    ) -> list[Recollection]:
+        """The best recollections for a question in a session, from what its user said and heard.
+
+        Raises:
+            StorageError: The store can't be read.
+        """
+        session = await self._store.sessions.get(session_id)
+        return await self.recall(
+            question,
+            limit,
+            entity_id=session.user_id if session else None,
+            session_id=session_id,
+            before=before,
+        )
+
+    async def load(self, entity_id: str | None = None) -> None:
+        """Read what is kept into the index, so that the first question need not wait for it.
+
+        Raises:
+            StorageError: The store can't be read.
+        """
+        async with self._reading.setdefault(entity_id, asyncio.Lock()):
+            shelf = await self._up_to_date(entity_id)
+            await _in_thread(shelf.settle)
+
+    async def _up_to_date(self, entity_id: str | None) -> Shelf:
+        """The index of what a person said and was told, with all that is kept now."""
+        source = self._store.recall_source
+        shelf = self._shelves.get(entity_id)
+        newest = await source.newest()
+        if shelf is None or (newest != shelf.newest and not await source.holds(*shelf.newest)):
+            shelf = self._shelves[entity_id] = await _in_thread(_new_shelf)
+        if shelf.streaming:
+            finished = await source.again(tuple(shelf.streaming))
+            await _in_thread(partial(shelf.add, finished))
+        while shelf.newest[0] < newest[0]:
+            after = shelf.newest[0]
+            page = await source.between(after, newest[0], user_id=entity_id, limit=PAGE)
+            last = newest if len(page) < PAGE else (page[-1].key, page[-1].message_id)
+            await _in_thread(partial(shelf.add, page, last))
+        return shelf
+
+    async def _shown(
+        self, ranked: Ranked, limit: int, entity_id: str | None, process_id: str | None
+    ) -> AsyncIterator[tuple[int, Found]]:
+        """The places in the ranking whose messages are shown today, each with its message."""
+        for start in range(0, len(ranked.keys), limit):
+            keys = ranked.keys[start : start + limit]
+            found = await self._store.recall_source.found(
+                keys, user_id=entity_id, process_id=process_id
+            )
+            for place, key in enumerate(keys, start):
+                if key in found:
+                    yield place, found[key]
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Do work on a shelf beside the event loop. Nobody else may touch it before the work ends."""
+    return await to_its_end(asyncio.to_thread(work))
+
+
+def content_words(text: str) -> set[str]:
+    """The words that carry a text's topic, case-folded, a plain plural read as its singular."""
+    words = language.WORD.findall(text.casefold())
+    return {_singular(word) for word in words if len(word) > 1 and word not in language.STOP_WORDS}
+
+
+def _new_shelf() -> Shelf:
+    from engine.memory.shelf import Shelf  # imports numpy
+
+    return Shelf()
+
+
+def _any_of(words: Iterable[str]) -> re.Pattern[str]:
+    """Finds these words in folded texts; without words, nothing."""
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, words)) or '(?!)'})\b")
+
+
+def _recollection(
+    place: int, found: Found, ranked: Ranked, words: re.Pattern[str], *, whole: bool
+) -> Recollection:
+    message = found.message
+    folded = language.folded(message.content[: language.LONGEST_CHARACTERS])
+    shared = dict.fromkeys(words.findall(folded))
+    return Recollection(
+        message_id=message.id,
+        session_id=message.session_id,
+        session_title=found.session_title,
+        position=message.position,
+        role=message.role,
+        text=message.content if whole else _cut(message.content, shared),
+        created_at=message.created_at,
+        score=ranked.likely[place],
+        shared=tuple(sorted(set(map(_singular, shared)))),
+        reasons=tuple(Reason(name, share) for name, share in ranked.reasons[place]),
+    )
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+
+
+def _cut(text: str, shared: Iterable[str]) -> str:
+    """At most `LONGEST_CHARACTERS` of the text, from a little before the first shared word."""
+    text = " ".join(text.split())
+    if len(text) <= LONGEST_CHARACTERS:
+        return text
+    folded = text.casefold()
+    first = min((at for word in shared if (at := folded.find(word)) >= 0), default=0)
+    start = max(0, min(first - LONGEST_CHARACTERS // 4, len(text) - LONGEST_CHARACTERS))
+    piece = text[start : start + LONGEST_CHARACTERS].strip()
+    return f"{'… ' if start else ''}{piece}{' …' if start + LONGEST_CHARACTERS < len(text) else ''}"

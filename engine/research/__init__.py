@@ -1,0 +1,1 @@
+"""Research: a question becomes topics, articles from everywhere, their ranking, an answer."""

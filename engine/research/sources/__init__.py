@@ -1,0 +1,1 @@
+"""Where research looks: one file a source, behind `engine.research.sources.base.Source`."""

@@ -1,0 +1,163 @@
+"""Worker processes for what would hold up the event loop: reading pages, embedding, comparing.
+
+They live as long as one run of research. Their lifeline is a pipe: when its other end closes,
+because the run is over, was cancelled, or the program was killed, they end at once, in the middle
+of whatever they do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
+
+from storage.waiting import to_its_end
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from multiprocessing.connection import Connection
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MakeExecutor: TypeAlias = Callable[[], tuple[Executor, Callable[[], None]]]
+"""Makes an executor, and what ends its processes at once."""
+
+LONGEST_SECONDS = 10.0
+"""The longest that one piece of work may take."""
+
+
+class Workers:
+    """Runs functions in the processes of an executor; one that breaks is replaced once a job."""
+
+    def __init__(self, make: MakeExecutor, width: int) -> None:
+        """Keep how to make an executor of `width` workers.
+
+        Any `concurrent.futures.Executor` will do; one of threads ends nothing.
+        """
+        self._make = make
+        self._free = asyncio.Semaphore(width)
+        self._executor: Executor | None = None
+        self._kill: Callable[[], None] = _nothing
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def running(cls, make: MakeExecutor, width: int) -> AsyncIterator[Workers]:
+        """Workers for the length of a block; at its end their processes are gone."""
+        workers = cls(make, width)
+        try:
+            yield workers
+        finally:
+            await workers.close()
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call `function` in a worker, and once more in a new one if that worker dies.
+
+        Raises:
+            BrokenExecutor: Both died.
+            TimeoutError: It took longer than `LONGEST_SECONDS`; the worker was ended.
+            Exception: What the function raised.
+        """
+        async with self._free:
+            try:
+                return await self._once(function, *args, **kwargs)
+            except BrokenExecutor:
+                log.warning("a worker died in %s; it is tried again", function.__name__)
+                return await self._once(function, *args, **kwargs)
+
+    async def warm(self, function: Callable[[], object]) -> None:
+        """Start the processes and let one do what is slow to begin with; failure shows later."""
+        with contextlib.suppress(BrokenExecutor, TimeoutError):
+            await self.run(function)
+
+    async def close(self) -> None:
+        """End the processes and wait until they are gone."""
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            self._kill()
+            await to_its_end(asyncio.to_thread(executor.shutdown, True))
+
+    async def _once(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._executor is None:
+            self._executor, self._kill = self._make()
+        executor, kill = self._executor, self._kill
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(LONGEST_SECONDS):
+                return await loop.run_in_executor(executor, partial(function, *args, **kwargs))
+        except (BrokenExecutor, TimeoutError):
+            kill()
+            if self._executor is executor:
+                self._executor = None
+            await asyncio.to_thread(executor.shutdown, False, cancel_futures=True)
+            raise
+
+
+def processes(count: int) -> tuple[Executor, Callable[[], None]]:
+    """An executor of `count` fresh processes, and what ends them at once."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    _start_tracker()
+    context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads hold
+    far, near = context.Pipe(duplex=False)
+    executor = ProcessPoolExecutor(
+        count, mp_context=context, initializer=_begin_worker, initargs=(far,)
+    )
+    return executor, near.close
+
+
+def _start_tracker() -> None:
+    """Start the process that tidies up after multiprocessing, with a standard error of its own.
+
+    It is handed the standard error of this process, which has no descriptor where a screen has
+    taken its place.
+    """
+    import os
+
+    if os.name == "posix":
+        from multiprocessing import resource_tracker
+
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+            resource_tracker.ensure_running()
+
+
+def _begin_worker(lifeline: Connection) -> None:
+    """Make a new process quiet, bounded, and bound to its parent's life."""
+    import os
+    import signal
+    import sys
+    import threading
+
+    for library in ("OPENBLAS", "OMP", "MKL", "VECLIB"):  # there is a process for each core
+        os.environ[f"{library}_NUM_THREADS"] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with open(os.devnull, "r+b") as nowhere:
+        for stream in (0, 1, 2):  # what a library prints would land on the screen
+            os.dup2(nowhere.fileno(), stream)
+
+    if sys.platform == "linux":
+        # The kernel's SIGIO ends even a process in which a library holds Python's lock. An opening
+        # of its own, because a pipe's owner is told for each opening.
+        import fcntl
+
+        own = os.open(f"/proc/self/fd/{lifeline.fileno()}", os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.fcntl(own, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(own, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+
+    def end_with_parent() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            lifeline.recv()
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def _nothing() -> None:
+    """End no process."""

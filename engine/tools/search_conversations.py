@@ -1,0 +1,28 @@
+"""What was said in earlier conversations, for a model that wants to look it up."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from engine.tools.registry import ToolContext, tool
+
+LIMIT = 5
+EXCERPT_CHARACTERS = 500
+
+
+@tool(compacts_to="Earlier messages about {query}. Search again if needed.")
+async def search_conversations(
+    context: ToolContext, query: Annotated[str, "Words that the messages should hold"]
+) -> str:
+    """Search what the user and you said in earlier conversations."""
+    found = await context.store.search.messages(
+        query, exclude_session=context.session_id, limit=LIMIT
+    )
+    if not found:
+        return "Nothing was found."
+    return "\n".join(
+        f"- {datetime.fromtimestamp(message.created_at, UTC):%Y-%m-%d}, {message.role}: "
+        f"{' '.join(message.content.split())[:EXCERPT_CHARACTERS]}"
+        for message, _ in found
+    )

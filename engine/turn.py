@@ -1,0 +1,449 @@
+"""A turn: from a committed question to a committed answer, whatever happens in between.
+
+Where the model calls tools, a turn has several steps: what the model said and called, the results,
+what it said then. A call that needs consent ends the turn as pending; `resume` goes on from there,
+in another run of the program if need be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engine.consent import Consent, Decision
+from engine.context.budget import pack
+from engine.context.material import gather
+from engine.context.tokens import count
+from engine.events import (
+    AnswerDelta,
+    AnswerEnded,
+    AnswerRead,
+    ConsentNeeded,
+    ContextPacked,
+    Events,
+    MessageAdded,
+    TurnEnded,
+)
+from engine.llm.base import ModelError, Options
+from engine.pool import Job, Lane, Pool
+from engine.tools.registry import ToolContext, ToolResult
+from storage.errors import StorageError, UnknownSessionError
+from storage.records import Failure, Finish, Message, Role, ToolCall, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from engine.config import Settings
+    from engine.context.budget import Packed
+    from engine.llm.base import Backend, ModelInfo
+    from engine.memory.recall import Recall
+    from engine.models import Models
+    from engine.research.pipeline import Research
+    from engine.tools.registry import Registry
+    from storage.store import Store
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT_SECONDS = 0.5
+"""A crash loses at most this much of an answer."""
+
+MOST_STEPS = 8
+"""How often a turn may call tools and ask the model again."""
+
+
+class Workshop(msgspec.Struct, frozen=True, kw_only=True):
+    """What every turn of an engine works with."""
+
+    store: Store
+    models: Models
+    recall: Recall
+    tools: Registry
+    pool: Pool
+    events: Events
+    settings: Settings
+    cache_dir: Path
+
+
+class Turn:
+    """One question and its answer, which is on disk from the first moment and grows there.
+
+    Attributes:
+        question: The user's message, committed.
+        answer: The answer as it was last committed: streaming, and in the end its last form.
+        packed: What the model was last shown; None before that is known.
+        info: The model that answers; None before that is known.
+        pending: The calls that wait for consent, once the turn is over.
+        research: What goes before the answer; None in a turn that is only talk.
+    """
+
+    def __init__(
+        self,
+        shop: Workshop,
+        *,
+        question: Message,
+        answer: Message,
+        model: str | None,
+        when_over: Callable[[Turn], None],
+        last: Message | None = None,
+        decisions: Mapping[str, Decision] | None = None,
+        extra: str = "",
+        research: Research | None = None,
+    ) -> None:
+        self.question = question
+        self.research = research
+        self.answer = answer
+        self.packed: Packed | None = None
+        self.backend: Backend | None = None
+        self.info: ModelInfo | None = None
+        self.pending: tuple[ToolCall, ...] = ()
+        self.over = False
+        self._last = last or answer
+        self._extra = extra
+        self._shop = shop
+        self._model = model
+        self._when_over = when_over
+        self._decisions = decisions
+        self._consent = Consent(shop.store, question.session_id)
+        self._job: Job[Message] | None = None
+        self._stopped = False
+        self._ending = asyncio.Lock()
+        self._text: list[str] = []
+        self._thinking: list[str] = []
+        self._calls: list[ToolCall] = []
+        self._usage = Usage()
+
+    @property
+    def session_id(self) -> str:
+        """The session that the turn belongs to."""
+        return self.question.session_id
+
+    @property
+    def so_far(self) -> Message:
+        """The answer with all that has come of it, which can be more than was committed."""
+        if self.over:
+            return self.answer
+        return msgspec.structs.replace(
+            self.answer, content="".join(self._text), thinking="".join(self._thinking)
+        )
+
+    def begin(self) -> None:
+        """Hand the turn to the pool; turns of one session run in order."""
+        self._job = self._shop.pool.submit(
+            "answer", Lane.CHAT, self._run, key=f"session {self.session_id}"
+        )
+
+    async def stop(self) -> Message:
+        """End the answer where it is, keep what has come, and return it."""
+        self._stopped = True
+        if self._job is not None:
+            self._job.cancel()
+        return await self.wait()
+
+    async def wait(self) -> Message:
+        """Wait for the answer's last form, and return it."""
+        if self._job is not None:
+            await self._job.ended()
+        # A job that was cancelled while it waited in line never ran.
+        await self._end(self._broken_off)
+        return self.answer
+
+    @property
+    def _broken_off(self) -> Finish:
+        closing = self._shop.pool.closing and not self._stopped
+        return Finish.INTERRUPTED if closing else Finish.STOPPED
+
+    async def _run(self, job: Job[Message]) -> Message:
+        try:
+            await self._answer(job)
+            await self._end(Finish.COMPLETE)
+        except asyncio.CancelledError:
+            await self._end(self._broken_off)
+            raise
+        except ModelError as error:
+            await self._end(Finish.FAILED, error.failure)
+        except StorageError as error:
+            await self._end(Finish.FAILED, _storage_failure(error))
+        except Exception as error:
+            log.exception("a turn failed in a way that nobody foresaw")
+            await self._end(
+                Finish.FAILED,
+                Failure(
+                    kind="internal",
+                    message=f"Something went wrong inside Scrubjay: {type(error).__name__}.",
+                    next_step="Try again. `scrubjay doctor` says where the log file is.",
+                ),
+            )
+        return self.answer
+
+    async def _answer(self, job: Job[Message]) -> None:
+        """Ask the model, run what it calls, and ask again, until it calls nothing more."""
+        # While the turn waited, the one before it may have moved it on.
+        self.answer = await self._shop.store.messages.get(self.answer.id) or self.answer
+        if self.question.token_count is None:
+            tokens = await count(self.question.content)
+            await self._shop.store.messages.set_token_count(self.question.id, tokens)
+        if self._decisions is not None and await self._wait_for_consent(self._decisions):
+            return
+        if self.research is not None and not await self._found_something(self.research, job):
+            return
+        for _ in range(MOST_STEPS):
+            await self._ask(job)
+            if not self._calls:
+                if not (self._text or self._thinking):
+                    raise ModelError(
+                        "empty_answer", f"{self._model_name} answered with nothing.", "Try again."
+                    )
+                if self.research is not None:
+                    self._take(self.research.close_answer("".join(self._text)), "")
+                return
+            await self._commit(Finish.COMPLETE)
+            await self._consent.ask(self._calls)
+            if await self._wait_for_consent({}):
+                return
+        raise ModelError(
+            "too_many_steps",
+            f"{self._model_name} called tools {MOST_STEPS} times and did not come to an answer.",
+            "Ask in smaller steps, or choose a larger model.",
+        )
+
+    async def _found_something(self, research: Research, job: Job[Message]) -> bool:
+        """Do the research. Where it finds nothing, that is the answer, and no model is asked."""
+        self.backend, self.info = await self._shop.models.ready(self._model)
+        job.report(detail="researching")
+        await research.gather(self.backend, self.info)
+        if not research.articles:
+            self._take(research.nothing_found(), "")
+        return bool(research.articles)
+
+    async def _wait_for_consent(self, decisions: Mapping[str, Decision]) -> bool:
+        """Run the calls that may run. True when others still wait for a person.
+
+        When none does, a new answer is begun, for the model to go on with.
+        """
+        tools = self._shop.tools
+        context = ToolContext(
+            session_id=self.session_id,
+            store=self._shop.store,
+            folders=tuple(Path(folder) for folder in self._shop.settings.tools.folders),
+            research=self._shop.settings.research,
+            cache_dir=self._shop.cache_dir,
+        )
+        verdicts = await self._consent.decide(tools, decisions)
+        results = await asyncio.gather(
+            *(
+                tools.call(context, call) if verdict.approve else _denied(verdict)
+                for call, verdict in verdicts
+            )
+        )
+        for (call, _), result in zip(verdicts, results, strict=True):
+            await self._add_result(call, result)
+            await self._consent.settle(call)
+        self.pending = await self._consent.waiting()
+        if self.pending:
+            self._shop.events.emit(ConsentNeeded(session_id=self.session_id, calls=self.pending))
+            return True
+        await self._begin_step()
+        return False
+
+    async def _add_result(self, call: ToolCall, result: ToolResult) -> None:
+        self._last = await self._shop.store.messages.insert(
+            self._last.id,
+            role=Role.TOOL,
+            content=result.text,
+            token_count=await count(result.text),
+            tool_call_id=call.id,
+            failure=Failure(kind="tool", message=result.text) if result.failed else None,
+        )
+        self._shop.events.emit(MessageAdded(message=self._last, inserted=True))
+
+    async def _begin_step(self) -> None:
+        self.answer = self._last = await self._shop.store.messages.insert(
+            self._last.id,
+            role=Role.ASSISTANT,
+            content="",
+            model=self.info.ref if self.info else None,
+            finish=Finish.STREAMING,
+        )
+        self._text, self._thinking, self._calls, self._usage = [], [], [], Usage()
+        self._shop.events.emit(MessageAdded(message=self.answer, inserted=True))
+
+    async def _ask(self, job: Job[Message]) -> None:
+        """One call of the model, streamed into the answer."""
+        shop, settings = self._shop, self._shop.settings
+        self.backend, self.info = await shop.models.ready(self._model)
+        job.report(detail=f"packing for {self.info.ref}")
+        session = await shop.store.sessions.get(self.session_id)
+        if session is None:
+            raise UnknownSessionError(f"There is no session {self.session_id}.")
+        material = await gather(
+            store=shop.store,
+            recall=shop.recall,
+            tools=shop.tools,
+            settings=settings,
+            session=session,
+            info=self.info,
+            question=self.question.content,
+            end=self.answer.position,
+            extra=self._extra,
+        )
+        if self.research is not None:
+            material = self.research.added_to(material)
+        self.packed = await pack(
+            material,
+            backend=self.backend,
+            info=self.info,
+            options=options_of(settings),
+            think=settings.model.think,
+            keep_alive=settings.ollama.keep_alive,
+            priority=settings.context.priority,
+        )
+        shop.events.emit(ContextPacked(session_id=self.session_id, packed=self.packed))
+        if self.research is not None:
+            await self.research.answering(self.answer.id, self.packed.articles)
+        job.report(detail=self.info.ref)
+        async with self._saving():
+            await self._stream(job, self.backend, self.packed)
+
+    async def _stream(self, job: Job[Message], backend: Backend, packed: Packed) -> None:
+        sent = time.monotonic()
+        first: float | None = None
+        told = Usage()
+        async with aclosing(backend.chat(packed.request)) as chunks:
+            async for chunk in chunks:
+                if chunk.read is not None:
+                    job.report(chunk.read, "reading the prompt")
+                    self._shop.events.emit(
+                        AnswerRead(
+                            session_id=self.session_id, message_id=self.answer.id, share=chunk.read
+                        )
+                    )
+                self._calls.extend(chunk.tool_calls)
+                if chunk.text or chunk.thinking:
+                    if first is None:
+                        first = time.monotonic() - sent
+                        job.report(detail="writing the answer")
+                    self._take(chunk.text, chunk.thinking)
+                told = chunk.usage or told
+                self._usage = msgspec.structs.replace(
+                    told, first_token_seconds=first, total_seconds=time.monotonic() - sent
+                )
+
+    def _take(self, text: str, thinking: str) -> None:
+        if text:
+            self._text.append(text)
+        if thinking:
+            self._thinking.append(thinking)
+        self._shop.events.emit(
+            AnswerDelta(
+                session_id=self.session_id, message_id=self.answer.id, text=text, thinking=thinking
+            )
+        )
+
+    @asynccontextmanager
+    async def _saving(self) -> AsyncIterator[None]:
+        """Checkpoint the answer while it grows, in a job of its own, so that no chunk waits."""
+        over = asyncio.Event()
+
+        async def save(_job: Job[None]) -> None:
+            saved = 0
+            while not over.is_set():
+                try:
+                    await asyncio.wait_for(over.wait(), CHECKPOINT_SECONDS)
+                except TimeoutError:
+                    grown = len(self._text) + len(self._thinking)
+                    if grown > saved:
+                        saved = grown
+                        await self._shop.store.messages.checkpoint(
+                            self.answer.id,
+                            content="".join(self._text),
+                            thinking="".join(self._thinking),
+                        )
+
+        saver = self._shop.pool.submit("save the answer as it grows", Lane.STORAGE, save)
+        try:
+            yield
+        finally:
+            over.set()
+            await saver.ended()
+
+    async def _end(self, finish: Finish, failure: Failure | None = None) -> None:
+        """Give the turn its end, once; the first to say how it ended is right."""
+        async with self._ending:
+            if self.over:
+                return
+            if self.answer.finish is Finish.STREAMING:
+                await self._commit(finish, failure)
+            if self.research is not None:
+                await self.research.ended(complete=finish is Finish.COMPLETE)
+            self.over = True
+            self._when_over(self)
+            self._shop.events.emit(TurnEnded(session_id=self.session_id))
+
+    async def _commit(self, finish: Finish, failure: Failure | None = None) -> None:
+        """Commit the answer's last form, in a job that no cancellation of the turn can reach."""
+
+        async def commit(_job: Job[Message]) -> Message:
+            content = "".join(self._text)
+            return await self._shop.store.messages.finish(
+                self.answer.id,
+                finish=finish,
+                failure=failure,
+                content=content,
+                token_count=await count(content),
+                thinking="".join(self._thinking),
+                tool_calls=self._calls if finish is Finish.COMPLETE else (),
+                model=self.info.ref if self.info else None,
+                usage=self._usage,
+            )
+
+        job = self._shop.pool.submit("commit the answer", Lane.STORAGE, commit)
+        cancelled: asyncio.CancelledError | None = None
+        while not job.state.over:
+            try:
+                await job.ended()
+            except asyncio.CancelledError as error:
+                cancelled = error  # too late: the write goes on, and how it ends is what counts
+        try:
+            self.answer = await job.result()
+        except StorageError as error:
+            # The disk does not take it; the screen still shows it, with the reason.
+            self.answer = msgspec.structs.replace(
+                self.answer,
+                finish=Finish.FAILED,
+                failure=_storage_failure(error),
+                content="".join(self._text),
+                thinking="".join(self._thinking),
+            )
+        self._shop.events.emit(AnswerEnded(message=self.answer))
+        if cancelled is not None:
+            raise cancelled
+
+    @property
+    def _model_name(self) -> str:
+        return self.info.name if self.info else "The model"
+
+
+async def _denied(verdict: Decision) -> ToolResult:
+    reason = f": {verdict.reason}" if verdict.reason else "."
+    return ToolResult(text=f"The user did not allow this call{reason}", failed=True)
+
+
+def options_of(settings: Settings) -> Options:
+    """How to sample, as the user has set it."""
+    model = settings.model
+    return Options(
+        temperature=model.temperature,
+        top_p=model.top_p,
+        seed=model.seed,
+        max_tokens=model.max_tokens,
+    )
+
+
+def _storage_failure(error: StorageError) -> Failure:
+    return Failure(kind="storage", message=error.message, next_step=error.next_step)

@@ -1,0 +1,153 @@
+"""Articles: what research found for a session, one row a URL, and which of them an answer cites."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from storage.ids import new_id
+from storage.ranking import RANKED_AT_MOST, telling_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from storage.database import Database, Row
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """An article that is not kept yet."""
+
+    url: str
+    """Where it is, with the scheme: `https`, `file`, or `session` for a past message."""
+
+    source: str
+    """Who found it: `wikipedia`, `arxiv` …"""
+
+    title: str
+    text: str
+    author: str = ""
+    published_at: float | None = None
+    """Seconds since the epoch; None when it is not known."""
+
+    relevance: float | None = None
+    """How well it fits the question, from 0 to 1; None before it was ranked."""
+
+    passage: str = ""
+    """The part of the text that fits the question best."""
+
+
+class Article(Draft, frozen=True, kw_only=True):
+    """An article of a session. Found again, it is brought up to date and keeps its id."""
+
+    id: str
+    session_id: str
+    fetched_at: float
+
+
+_COLUMNS = tuple(Article.__struct_fields__)
+_ARTICLE = ", ".join(f"article.{column}" for column in _COLUMNS)
+_UPSERT = f"""
+    INSERT INTO articles ({", ".join(_COLUMNS)})
+    VALUES ({", ".join("?" * len(_COLUMNS))})
+    ON CONFLICT (session_id, url) DO UPDATE SET
+        {", ".join(f"{c} = excluded.{c}" for c in _COLUMNS if c not in ("id", "session_id", "url"))}
+    RETURNING {", ".join(_COLUMNS)}
+"""
+
+
+class ArticleStore:
+    """The articles of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def upsert(self, session_id: str, drafts: Sequence[Draft]) -> list[Article]:
+        """Keep articles with a session, all or none; one of a known URL replaces what was kept.
+
+        Raises:
+            StorageError: They could not be kept.
+        """
+        now = time.time()
+        kept: list[Article] = []
+        async with self._database.transaction() as transaction:
+            for draft in drafts:
+                article = Article(
+                    **msgspec.structs.asdict(draft),
+                    id=new_id(),
+                    session_id=session_id,
+                    fetched_at=now,
+                )
+                [row] = await transaction.execute(
+                    _UPSERT, [getattr(article, column) for column in _COLUMNS]
+                )
+                kept.append(_article(row))
+        return kept
+
+    async def get(self, article_id: str) -> Article | None:
+        """The article with this id, or None."""
+        rows = await self._database.fetch_all(
+            f"SELECT {_ARTICLE} FROM articles AS article WHERE id = ?", [article_id]
+        )
+        return _article(rows[0]) if rows else None
+
+    async def of_session(self, session_id: str, *, limit: int = 100) -> list[Article]:
+        """The articles of a session, the most relevant first."""
+        rows = await self._database.fetch_all(
+            f"SELECT {_ARTICLE} FROM articles AS article WHERE session_id = ?"
+            " ORDER BY relevance DESC, key LIMIT ?",
+            [session_id, limit],
+        )
+        return [_article(row) for row in rows]
+
+    async def search(
+        self, query: str, *, session_id: str | None = None, limit: int = 10
+    ) -> list[Article]:
+        """The articles, of one session or of all, that share most with `query`, best first.
+
+        One word in common is enough. Those of deleted sessions are left out.
+        """
+        match = await telling_words(self._database, "articles_index", query)
+        if not match:
+            return []
+        rows = await self._database.fetch_all(
+            f"""
+            SELECT {_ARTICLE} FROM (
+                SELECT article.key, bm25(articles_index, 4.0, 1.0) AS score
+                FROM articles_index
+                JOIN articles AS article ON article.key = articles_index.rowid
+                CROSS JOIN sessions AS session ON session.id = article.session_id
+                WHERE articles_index MATCH ?
+                    AND session.deleted_at IS NULL
+                    AND (? IS NULL OR article.session_id = ?)
+                ORDER BY articles_index.rowid DESC LIMIT {RANKED_AT_MOST}
+            ) AS best JOIN articles AS article ON article.key = best.key
+            ORDER BY best.score, article.key DESC LIMIT ?
+            """,
+            [match, session_id, session_id, limit],
+        )
+        return [_article(row) for row in rows]
+
+    async def cite(self, message_id: str, article_ids: Sequence[str]) -> None:
+        """Note which articles an answer's numbers stand for: the first is [1]."""
+        async with self._database.transaction() as transaction:
+            await transaction.execute("DELETE FROM citations WHERE message_id = ?", [message_id])
+            await transaction.execute_many(
+                "INSERT INTO citations (message_id, number, article_id) VALUES (?, ?, ?)",
+                [(message_id, number, id) for number, id in enumerate(article_ids, 1)],
+            )
+
+    async def cited(self, message_id: str) -> dict[int, Article]:
+        """The articles that an answer's numbers stand for."""
+        rows = await self._database.fetch_all(
+            f"SELECT {_ARTICLE}, citation.number FROM citations AS citation"
+            " JOIN articles AS article ON article.id = citation.article_id"
+            " WHERE citation.message_id = ? ORDER BY citation.number",
+            [message_id],
+        )
+        return {row[-1]: _article(row[:-1]) for row in rows}
+
+
+def _article(row: Row) -> Article:
+    return Article(**dict(zip(_COLUMNS, row, strict=True)))

@@ -1,0 +1,167 @@
+"""What the stores of memories share: adding, getting, searching, streaming and batches."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+import msgspec
+
+from storage.errors import UnknownMemoryError
+from storage.query import parse
+from storage.ranking import RANKED_AT_MOST, telling_words
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from storage.database import Database, Row, Transaction
+
+RecordT = TypeVar("RecordT", bound=msgspec.Struct)
+BatchT = TypeVar("BatchT", bound="Batch")
+
+
+class Batch:
+    """Changes that are written together. It is filled in memory and touches no disk before."""
+
+    def __init__(self) -> None:
+        self._changes: list[tuple[str, Sequence[Any]]] = []
+
+    def __len__(self) -> int:
+        return len(self._changes)
+
+    def change(self, sql: str, parameters: Sequence[Any]) -> None:
+        """Note a statement that changes exactly one row."""
+        self._changes.append((sql, parameters))
+
+    async def write(self, transaction: Transaction) -> None:
+        """Run what was noted, in order.
+
+        Raises:
+            UnknownMemoryError: One of them found no row.
+        """
+        for sql, changes in groupby(self._changes, key=lambda change: change[0]):
+            rows = [parameters for _, parameters in changes]
+            if await transaction.execute_many(sql, rows) < len(rows):
+                raise UnknownMemoryError("The batch names a memory that is not there.")
+
+
+class MemoryStore(Generic[RecordT, BatchT]):
+    """The records of one table with a full-text index `<table>_index`."""
+
+    table: ClassVar[str]
+    record: type[RecordT]
+    batches: type[BatchT]
+    lists: ClassVar[frozenset[str]] = frozenset()
+    """The fields that are kept as JSON."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, memory_id: str) -> RecordT | None:
+        """The record with this id, or None."""
+        rows = await self._select("this.id = ?", [memory_id], limit=1)
+        return rows[0] if rows else None
+
+    async def stream(self, *, batch_size: int = 500) -> AsyncIterator[RecordT]:
+        """Every record, the oldest first, read `batch_size` at a time.
+
+        What is added meanwhile comes too; no lock and no memory is held between batches.
+        """
+        async for record in self._stream([], [], batch_size):
+            yield record
+
+    @asynccontextmanager
+    async def batch(self) -> AsyncIterator[BatchT]:
+        """Many changes as one: written in one transaction at the end of the block.
+
+        After an exception, in the block or in the writing, nothing is written.
+        """
+        batch = self.batches()
+        yield batch
+        await self._commit(batch)
+
+    async def _commit(self, batch: Batch) -> None:
+        async with self._database.transaction() as transaction:
+            await batch.write(transaction)
+
+    async def _stream(
+        self, conditions: list[str], parameters: list[Any], batch_size: int
+    ) -> AsyncIterator[RecordT]:
+        last = 0
+        while True:
+            rows = await self._database.fetch_all(
+                f"SELECT this.key, {self._columns()} FROM {self.table} AS this"
+                f" WHERE {' AND '.join([*conditions, 'this.key > ?'])} ORDER BY this.key LIMIT ?",
+                [*parameters, last, batch_size],
+            )
+            for row in rows:
+                yield self._decode(row[1:])
+            if len(rows) < batch_size:
+                return
+            last = rows[-1][0]
+
+    async def _search(
+        self, query: str, conditions: list[str], parameters: list[Any], limit: int
+    ) -> list[RecordT]:
+        """Any word of `query` is enough; more and rarer ones rank higher, then newer records.
+
+        Without words it is the newest that meet the conditions.
+        """
+        wanted = parse(query)
+        for moment, comparison in ((wanted.after, ">="), (wanted.before, "<")):
+            if moment is not None:
+                conditions = [*conditions, f"this.created_at {comparison} ?"]
+                parameters = [*parameters, moment]
+        text = " ".join(word for phrase in wanted.phrases for word in phrase)
+        if not text:
+            return await self._select(" AND ".join(conditions) or "TRUE", parameters, limit)
+        index = f"{self.table}_index"
+        match = await telling_words(self._database, index, text)
+        if not match:
+            return []
+        where = " AND ".join([f"{index} MATCH ?", *conditions])
+        rows = await self._database.fetch_all(
+            f"""
+            SELECT {self._columns()} FROM (
+                SELECT this.key, bm25({index}) AS score
+                FROM {index} JOIN {self.table} AS this ON this.key = {index}.rowid
+                WHERE {where} ORDER BY {index}.rowid DESC LIMIT {RANKED_AT_MOST}
+            ) AS best JOIN {self.table} AS this ON this.key = best.key
+            ORDER BY best.score, this.key DESC LIMIT ?
+            """,
+            [match, *parameters, limit],
+        )
+        return [self._decode(row) for row in rows]
+
+    async def _select(self, condition: str, parameters: list[Any], limit: int) -> list[RecordT]:
+        rows = await self._database.fetch_all(
+            f"SELECT {self._columns()} FROM {self.table} AS this WHERE {condition}"
+            " ORDER BY this.key DESC LIMIT ?",
+            [*parameters, limit],
+        )
+        return [self._decode(row) for row in rows]
+
+    def _columns(self) -> str:
+        return ", ".join(f"this.{name}" for name in self.record.__struct_fields__)
+
+    def _decode(self, row: Row) -> RecordT:
+        values = dict(zip(self.record.__struct_fields__, row, strict=True))
+        for name in self.lists:
+            values[name] = tuple(msgspec.json.decode(values[name]))
+        return msgspec.convert(values, self.record, strict=False)
+
+
+def insertion(table: str, record: msgspec.Struct) -> tuple[str, list[Any]]:
+    """The statement that adds a record to its table, with its parameters."""
+    names = record.__struct_fields__
+    values = [getattr(record, name) for name in names]
+    return (
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+        [as_json(value) if isinstance(value, tuple) else value for value in values],
+    )
+
+
+def as_json(values: Iterable[str]) -> str:
+    """A list as it is kept."""
+    return msgspec.json.encode(tuple(values)).decode()

@@ -1,0 +1,347 @@
+"""Messages: appended, streamed into, finished, and read in pages. None is ever changed after that.
+
+The messages of a session form a tree in which `position` is the depth. One branch is shown; its
+positions run from 0 without a gap, so a page is a range of an index.
+"""
+
+# The methods are documented where they are declared, in storage.base.
+# ruff: noqa: D102
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from storage import owners
+from storage.base import LAST, BaseMessages, ParentId, unknown_message, unknown_session
+from storage.errors import UnknownMessageError
+from storage.ids import new_id
+from storage.records import Failure, Finish, Message, Role, ToolCall, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from storage.database import Database, Row, Transaction
+
+COLUMNS = ", ".join(Message.__struct_fields__)
+
+
+class Messages(BaseMessages):
+    """The messages of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def append(
+        self,
+        session_id: str,
+        *,
+        role: Role,
+        content: str,
+        thinking: str = "",
+        model: str | None = None,
+        finish: Finish = Finish.COMPLETE,
+        parent_id: ParentId = LAST,
+        token_count: int | None = None,
+        usage: Usage | None = None,
+        failure: Failure | None = None,
+        tool_calls: Sequence[ToolCall] = (),
+        tool_call_id: str | None = None,
+        created_at: float | None = None,
+    ) -> Message:
+        values = await _values(
+            session_id=session_id,
+            role=role,
+            content=content,
+            thinking=thinking,
+            model=model,
+            finish=finish,
+            failure=failure,
+            usage=usage,
+            tool_calls=tool_calls,
+            tool_call_id=tool_call_id,
+            token_count=token_count,
+            created_at=created_at,
+        )
+        if parent_id is LAST:
+            rows = await self._database.write(_APPEND, values)
+        else:
+            async with self._database.transaction() as transaction:
+                await _cut_after(transaction, session_id, parent_id)
+                rows = await transaction.execute(_APPEND, values)
+        if not rows:
+            raise unknown_session(session_id)
+        return message_from(rows[0])
+
+    async def insert(
+        self,
+        after: str,
+        *,
+        role: Role,
+        content: str,
+        model: str | None = None,
+        finish: Finish = Finish.COMPLETE,
+        failure: Failure | None = None,
+        tool_call_id: str | None = None,
+        token_count: int | None = None,
+    ) -> Message:
+        async with self._database.transaction() as transaction:
+            places = await transaction.execute(
+                "SELECT session_id, position FROM messages WHERE id = ? AND shown", (after,)
+            )
+            if not places:
+                raise UnknownMessageError(f"There is no shown message {after}.")
+            session_id, position = places[0]
+            followers = await transaction.execute(
+                "UPDATE messages SET shown = 0"
+                " WHERE session_id = ? AND shown AND position > ? RETURNING id",
+                (session_id, position),
+            )
+            values = await _values(
+                session_id=session_id,
+                role=role,
+                content=content,
+                model=model,
+                finish=finish,
+                failure=failure,
+                tool_call_id=tool_call_id,
+                token_count=token_count,
+            )
+            rows = await transaction.execute(_APPEND, values)
+            await transaction.execute_many(
+                "UPDATE messages SET shown = 1, position = position + 1,"
+                " parent_id = CASE parent_id WHEN ? THEN ? ELSE parent_id END WHERE id = ?",
+                [(after, values["id"], follower) for (follower,) in followers],
+            )
+        return message_from(rows[0])
+
+    async def checkpoint(self, message_id: str, *, content: str, thinking: str = "") -> None:
+        rows = await self._database.write(
+            "UPDATE messages SET content = ?, thinking = ?"
+            " WHERE id = ? AND finish = 'streaming' RETURNING id",
+            (content, thinking, message_id),
+        )
+        if not rows and await self.get(message_id) is None:
+            raise unknown_message(message_id)
+
+    async def finish(
+        self,
+        message_id: str,
+        *,
+        finish: Finish,
+        content: str,
+        thinking: str = "",
+        model: str | None = None,
+        usage: Usage | None = None,
+        failure: Failure | None = None,
+        token_count: int | None = None,
+        tool_calls: Sequence[ToolCall] = (),
+    ) -> Message:
+        rows = await self._database.write(
+            "UPDATE messages SET finish = ?, content = ?, thinking = ?, model = coalesce(?, model),"
+            " usage = ?, failure = ?, token_count = ?, tool_calls = ?, finished_at = ?,"
+            " owner = NULL WHERE id = ? AND finish IN ('streaming', 'interrupted')"
+            f" RETURNING {COLUMNS}",
+            (
+                finish,
+                content,
+                thinking,
+                model,
+                _json(usage),
+                _json(failure),
+                token_count,
+                _json(tuple(tool_calls)),
+                time.time(),
+                message_id,
+            ),
+        )
+        if not rows:
+            raise UnknownMessageError(f"No answer {message_id} is being written.")
+        return message_from(rows[0])
+
+    async def set_token_count(self, message_id: str, tokens: int) -> None:
+        """Note how many tokens a message's content has, so that nobody counts it again."""
+        await self._database.write(
+            "UPDATE messages SET token_count = ? WHERE id = ? RETURNING id", (tokens, message_id)
+        )
+
+    async def get(self, message_id: str) -> Message | None:
+        row = await self._database.fetch_one(
+            f"SELECT {COLUMNS} FROM messages WHERE id = ?", (message_id,)
+        )
+        return message_from(row) if row else None
+
+    async def page(self, session_id: str, start: int, stop: int) -> list[Message]:
+        rows = await self._database.fetch_all(
+            f"SELECT {COLUMNS} FROM messages"
+            " WHERE session_id = ? AND position >= ? AND position < ? AND shown ORDER BY position",
+            (session_id, start, stop),
+        )
+        return [message_from(row) for row in rows]
+
+    async def tail(self, session_id: str, limit: int) -> list[Message]:
+        rows = await self._database.fetch_all(
+            f"SELECT {COLUMNS} FROM messages"
+            " WHERE session_id = ? AND shown ORDER BY position DESC LIMIT ?",
+            (session_id, limit),
+        )
+        return [message_from(row) for row in reversed(rows)]
+
+    async def alternatives(self, message_id: str) -> list[Message]:
+        rows = await self._database.fetch_all(
+            f"SELECT {_columns_of('other')} FROM messages AS this JOIN messages AS other"
+            " ON other.session_id = this.session_id AND other.position = this.position"
+            " AND other.parent_id IS this.parent_id"
+            " WHERE this.id = ? ORDER BY other.id",
+            (message_id,),
+        )
+        return [message_from(row) for row in rows]
+
+    async def show(self, message_id: str) -> None:
+        message = await self.known(message_id)
+        async with self._database.transaction() as transaction:
+            await _cut_after(transaction, message.session_id, message_id)
+            end = message
+            while newest := await transaction.execute(
+                "UPDATE messages SET shown = 1 WHERE id = ("
+                " SELECT max(id) FROM messages"
+                " WHERE session_id = ? AND position = ? AND parent_id = ?"
+                f") RETURNING {COLUMNS}",
+                (end.session_id, end.position + 1, end.id),
+            ):
+                end = message_from(newest[0])
+
+    async def interrupt_abandoned(self) -> list[Message]:
+        streaming = await self._database.fetch_all(
+            "SELECT id, owner FROM messages WHERE finish = 'streaming'"
+        )
+        if not streaming:
+            return []
+        writers = {owner for _, owner in streaming if owner}
+        living = await asyncio.to_thread(lambda: {one for one in writers if owners.lives(one)})
+        abandoned: list[Message] = []
+        for message_id, owner in streaming:
+            if owner in living:
+                continue
+            rows = await self._database.write(
+                "UPDATE messages SET finish = 'interrupted', finished_at = ?, owner = NULL"
+                f" WHERE id = ? AND finish = 'streaming' RETURNING {COLUMNS}",
+                (time.time(), message_id),
+            )
+            abandoned += [message_from(row) for row in rows]
+        return abandoned
+
+
+async def _values(
+    *,
+    session_id: str,
+    role: Role,
+    content: str,
+    thinking: str = "",
+    model: str | None = None,
+    finish: Finish,
+    failure: Failure | None,
+    usage: Usage | None = None,
+    tool_calls: Sequence[ToolCall] = (),
+    tool_call_id: str | None,
+    token_count: int | None,
+    created_at: float | None = None,
+) -> dict[str, Any]:
+    """The values of a new row, with a new id; a streaming one is owned by this process."""
+    now = time.time() if created_at is None else created_at
+    streaming = finish is Finish.STREAMING
+    return {
+        "id": new_id(),
+        "session_id": session_id,
+        "role": role,
+        "content": content,
+        "thinking": thinking,
+        "model": model,
+        "finish": finish,
+        "failure": _json(failure),
+        "usage": _json(usage),
+        "tool_calls": _json(tuple(tool_calls)),
+        "tool_call_id": tool_call_id,
+        "token_count": token_count,
+        "created_at": now,
+        "finished_at": None if streaming else now,
+        "owner": await asyncio.to_thread(owners.this_process) if streaming else None,
+    }
+
+
+_APPEND = f"""
+    INSERT INTO messages (
+        id, session_id, parent_id, position, role, content, thinking, model, finish, failure,
+        usage, tool_calls, tool_call_id, token_count, created_at, finished_at, owner
+    )
+    SELECT
+        :id, session.id, last.id, session.message_count, :role, :content, :thinking, :model,
+        :finish, :failure, :usage, :tool_calls, :tool_call_id, :token_count, :created_at,
+        :finished_at, :owner
+    FROM sessions AS session LEFT JOIN messages AS last
+        ON last.session_id = session.id AND last.position = session.message_count - 1 AND last.shown
+    WHERE session.id = :session_id
+    RETURNING {COLUMNS}
+"""
+
+
+PATH = """
+    WITH RECURSIVE path (id, parent_id, position, shown) AS (
+        SELECT id, parent_id, position, shown FROM messages WHERE id = ? AND session_id = ?
+        UNION ALL
+        SELECT parent.id, parent.parent_id, parent.position, parent.shown
+        FROM path JOIN messages AS parent ON parent.id = path.parent_id
+    )
+    SELECT id, position, shown FROM path ORDER BY position
+"""
+"""A message of a session (the second parameter) and all before it in its branch, in order."""
+
+_PATH_FROM_SHOWN = PATH.replace(
+    "ON parent.id = path.parent_id", "ON parent.id = path.parent_id AND NOT path.shown"
+)
+
+
+async def _cut_after(transaction: Transaction, session_id: str, parent_id: str | None) -> None:
+    """End the shown branch with the parent, so that what is appended follows it."""
+    path: list[Row] = []
+    if parent_id is not None:
+        path = await transaction.execute(_PATH_FROM_SHOWN, (parent_id, session_id))
+        if not path:
+            raise UnknownMessageError(
+                f"There is no message {parent_id} in the session {session_id}."
+            )
+    hidden = [message_id for message_id, _, shown in path if not shown]
+    kept = next((position + 1 for _, position, shown in path if shown), 0)
+    await transaction.execute(
+        "UPDATE messages SET shown = 0 WHERE session_id = ? AND position >= ? AND shown",
+        (session_id, kept),
+    )
+    await transaction.execute_many(
+        "UPDATE messages SET shown = 1 WHERE id = ?", [(one,) for one in hidden]
+    )
+
+
+def message_from(row: Row) -> Message:
+    """The message in a row of `COLUMNS`."""
+    values = dict(zip(Message.__struct_fields__, row, strict=True))
+    values["role"] = Role(values["role"])
+    values["finish"] = Finish(values["finish"])
+    if values["failure"] is not None:
+        values["failure"] = msgspec.json.decode(values["failure"], type=Failure)
+    if values["usage"] is not None:
+        values["usage"] = msgspec.json.decode(values["usage"], type=Usage)
+    calls = values["tool_calls"]
+    values["tool_calls"] = msgspec.json.decode(calls, type=tuple[ToolCall, ...]) if calls else ()
+    return Message(**values)
+
+
+def _columns_of(table: str) -> str:
+    return ", ".join(f"{table}.{column}" for column in Message.__struct_fields__)
+
+
+def _json(value: Any) -> str | None:
+    """`value` as JSON text; what is empty is not kept."""
+    return msgspec.json.encode(value).decode() if value else None

@@ -1,0 +1,119 @@
+"""What recall reads: a person's messages in the order they came, and the ones it found again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from storage.messages import COLUMNS, message_from
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from storage.database import Database
+    from storage.records import Message
+
+_MESSAGE: Final = ", ".join(f"message.{name}" for name in COLUMNS.split(", "))
+
+
+class Utterance(msgspec.Struct, frozen=True, array_like=True):
+    """A message as recall indexes it."""
+
+    key: int
+    """Its place in the order of all messages."""
+
+    message_id: str
+    session_id: str
+    position: int
+    speaker: str
+    """The name that the session's state gives the role under `speakers`, or else the role."""
+
+    text: str
+    created_at: float
+    streaming: bool
+    """It is still being written, and has to be read again."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A message, and the title of its session."""
+
+    message: Message
+    session_title: str
+
+
+class RecallSource:
+    """What users and assistants said in a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def newest(self) -> tuple[int, str]:
+        """The key and the id of the newest message; (0, "") when there is none."""
+        row = await self._database.fetch_one(
+            "SELECT key, id FROM messages ORDER BY key DESC LIMIT 1"
+        )
+        return (row[0], row[1]) if row else (0, "")
+
+    async def holds(self, key: int, message_id: str) -> bool:
+        """Whether the key still is that message's: keys of purged messages are used again.
+
+        Key 0 stands for the time before the first message.
+        """
+        if key == 0:
+            return True
+        row = await self._database.fetch_one("SELECT id FROM messages WHERE key = ?", (key,))
+        return row is not None and row[0] == message_id
+
+    async def between(
+        self, after: int, until: int, *, user_id: str | None, limit: int
+    ) -> list[Utterance]:
+        """What was said by and to a user, with keys in (after, until], oldest first.
+
+        Also what is not shown now, or deleted: that may be undone.
+        """
+        rows = await self._database.fetch_all(
+            f"{_UTTERANCES} WHERE message.key > ? AND message.key <= ?"
+            " AND message.role IN ('user', 'assistant') AND session.user_id IS ?"
+            " ORDER BY message.key LIMIT ?",
+            (after, until, user_id, limit),
+        )
+        return [Utterance(*row) for row in rows]
+
+    async def again(self, keys: Sequence[int]) -> list[Utterance]:
+        """The messages with these keys that are finished by now."""
+        rows = await self._database.fetch_all(
+            f"{_UTTERANCES} WHERE message.key IN ({_marks(keys)})"
+            " AND message.finish <> 'streaming' ORDER BY message.key",
+            tuple(keys),
+        )
+        return [Utterance(*row) for row in rows]
+
+    async def found(
+        self, keys: Sequence[int], *, user_id: str | None, process_id: str | None = None
+    ) -> dict[int, Found]:
+        """Of these messages, the ones that are shown, by key; another user's never are.
+
+        With `process_id`, only those of sessions whose state names that process.
+        """
+        rows = await self._database.fetch_all(
+            f"SELECT message.key, session.title, {_MESSAGE} FROM messages AS message"
+            " JOIN sessions AS session ON session.id = message.session_id"
+            f" WHERE message.key IN ({_marks(keys)}) AND message.shown"
+            " AND session.deleted_at IS NULL AND session.user_id IS ?"
+            " AND (? IS NULL OR json_extract(session.state, '$.process_id') = ?)",
+            (*keys, user_id, process_id, process_id),
+        )
+        return {row[0]: Found(message_from(row[2:]), row[1]) for row in rows}
+
+
+_UTTERANCES = (
+    "SELECT message.key, message.id, message.session_id, message.position,"
+    " coalesce(json_extract(session.state, '$.speakers.' || message.role), message.role),"
+    " message.content, message.created_at, message.finish = 'streaming'"
+    " FROM messages AS message JOIN sessions AS session ON session.id = message.session_id"
+)
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))

@@ -1,0 +1,204 @@
+"""Full-text search over titles and messages. Whatever a person types is a query."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from storage import query as language
+from storage.messages import message_from
+from storage.ranking import RANKED_AT_MOST, telling_words
+from storage.records import Message, Role, SearchHit, Session
+from storage.sessions import session_from
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from storage.database import Database
+    from storage.query import Query
+
+ROUNDS = (300, 1_500, 6_000)
+"""How many messages are looked at, the newest first, until there are some sessions. So a query that
+fits half of all messages has its cost bounded, and ranks the newest of them."""
+
+SOME_SESSIONS = 10
+
+TITLE_BONUS = 10.0
+"""What a match in a title is worth beside its BM25: about as much as a rare word in a message."""
+
+_MESSAGE = ", ".join(f"message.{column}" for column in Message.__struct_fields__)
+_SESSION = ", ".join(f"session.{column}" for column in Session.__struct_fields__)
+
+
+class Search:
+    """Finds sessions and messages by their words."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def sessions(self, query: str, *, limit: int = 30) -> list[SearchHit]:
+        """The sessions with a message, or a title, that fits `query`, the best first.
+
+        `storage.query` describes the language. Each session comes with its best place; of equals
+        the later comes first, and all are equal where thousands of messages fit. Case and
+        diacritics make no difference.
+        """
+        wanted = language.parse(query)
+        if not wanted.phrases and not wanted.filtered:
+            return []
+        places = await self._best_places(wanted, limit)
+        titles = await self._title_scores(wanted, limit)
+        scores = {
+            session_id: titles.get(session_id, 0.0) + places.get(session_id, (0.0, 0))[0]
+            for session_id in (*places, *titles)
+        }
+        # Newer sessions come first in `places`, and sorting is stable.
+        best = sorted(scores, key=lambda session_id: -scores[session_id])[:limit]
+        sessions = {
+            row[0]: session_from(row)
+            for row in await self._database.fetch_all(
+                f"SELECT {_SESSION} FROM sessions AS session"
+                f" WHERE id IN ({_marks(best)}) AND deleted_at IS NULL",
+                best,
+            )
+        }
+        keys = [places[session_id][1] for session_id in best if session_id in places]
+        messages = {
+            message.session_id: message
+            for message in map(
+                message_from,
+                await self._database.fetch_all(
+                    f"SELECT {_MESSAGE} FROM messages AS message WHERE key IN ({_marks(keys)})",
+                    keys,
+                ),
+            )
+        }
+        return [
+            _hit(sessions[session_id], messages.get(session_id), wanted, scores[session_id])
+            for session_id in best
+            if session_id in sessions
+        ]
+
+    async def messages(
+        self,
+        query: str,
+        *,
+        session_id: str | None = None,
+        exclude_session: str | None = None,
+        roles: Sequence[Role] = (Role.USER, Role.ASSISTANT),
+        limit: int = 10,
+    ) -> list[tuple[Message, float]]:
+        """The shown messages that share most with `query`, each with its BM25 score, best first.
+
+        One word in common is enough for a place in the list, so a whole question may be the query;
+        words without a meaning of their own are left out.
+        """
+        match = await telling_words(self._database, "messages_index", query)
+        if not match:
+            return []
+        rows = await self._database.fetch_all(
+            f"""
+            SELECT {_MESSAGE}, candidate.score
+            FROM (
+                SELECT message.key, -bm25(messages_index) AS score
+                FROM messages_index
+                JOIN messages AS message ON message.key = messages_index.rowid
+                CROSS JOIN sessions AS session ON session.id = message.session_id
+                WHERE messages_index MATCH ?
+                    AND message.shown
+                    AND session.deleted_at IS NULL
+                    AND message.role IN ({_marks(roles)})
+                    AND (? IS NULL OR message.session_id = ?)
+                    AND message.session_id IS NOT ?
+                ORDER BY messages_index.rowid DESC LIMIT {RANKED_AT_MOST}
+            ) AS candidate
+            JOIN messages AS message ON message.key = candidate.key
+            ORDER BY candidate.score DESC, message.key DESC LIMIT ?
+            """,
+            (match, *roles, session_id, session_id, exclude_session, limit),
+        )
+        return [(message_from(row[:-1]), row[-1]) for row in rows]
+
+    async def _best_places(self, wanted: Query, limit: int) -> dict[str, tuple[float, int]]:
+        """For each session the score and key of its best message; newer sessions first."""
+        conditions = ["message.shown", "session.deleted_at IS NULL"]
+        parameters: list[str | float] = []
+        if wanted.phrases:
+            # BM25 first reads everything that is known of each word, which is only worth it where
+            # the words together tell messages apart.
+            broad = await self._is_broad(wanted.match)
+            source = "messages_index JOIN messages AS message"
+            score = "0.0" if broad else "-bm25(messages_index)"
+            conditions += ["messages_index MATCH ?", "message.key = messages_index.rowid"]
+            parameters.append(wanted.match)
+            order = "messages_index.rowid"
+        else:
+            source, score, order = "messages AS message", "0.0", "message.key"
+        if wanted.roles:
+            conditions.append(f"message.role IN ({_marks(wanted.roles)})")
+            parameters += wanted.roles
+        if wanted.model:
+            conditions.append("instr(lower(message.model), ?)")
+            parameters.append(wanted.model)
+        if wanted.after is not None:
+            conditions.append("message.created_at >= ?")
+            parameters.append(wanted.after)
+        if wanted.before is not None:
+            conditions.append("message.created_at < ?")
+            parameters.append(wanted.before)
+        conditions.append(f"{order} < ?")
+        best: dict[str, tuple[float, int]] = {}
+        last = sys.maxsize
+        for size in ROUNDS:
+            rows = await self._database.fetch_all(
+                f"SELECT message.session_id, message.key, {score}"
+                f" FROM {source} CROSS JOIN sessions AS session ON session.id = message.session_id"
+                f" WHERE {' AND '.join(conditions)} ORDER BY {order} DESC LIMIT {size}",
+                [*parameters, last],
+            )
+            for session_id, key, points in rows:
+                if session_id not in best or points > best[session_id][0]:
+                    best[session_id] = points, key
+            if len(rows) < size or len(best) >= min(limit, SOME_SESSIONS):
+                break
+            last = rows[-1][1]
+        return best
+
+    async def _is_broad(self, match: str) -> bool:
+        [(count,)] = await self._database.fetch_all(
+            "SELECT count(*) FROM"
+            " (SELECT 1 FROM messages_index WHERE messages_index MATCH ? LIMIT ?)",
+            (match, RANKED_AT_MOST),
+        )
+        return bool(count == RANKED_AT_MOST)
+
+    async def _title_scores(self, wanted: Query, limit: int) -> dict[str, float]:
+        """The sessions whose titles fit, newer ones first. Filters are about messages."""
+        if not wanted.phrases or wanted.filtered:
+            return {}
+        return dict(
+            await self._database.fetch_all(
+                f"""
+                SELECT session.id, {TITLE_BONUS} - bm25(titles_index)
+                FROM titles_index CROSS JOIN sessions AS session
+                    ON session.key = titles_index.rowid AND session.deleted_at IS NULL
+                WHERE titles_index MATCH ? ORDER BY titles_index.rowid DESC LIMIT ?
+                """,
+                (wanted.match, max(limit, ROUNDS[0])),
+            )
+        )
+
+
+def _hit(session: Session, message: Message | None, wanted: Query, score: float) -> SearchHit:
+    return SearchHit(
+        session=session,
+        message_id=message.id if message else None,
+        position=message.position if message else None,
+        role=message.role if message else None,
+        snippet=language.snippet(message.content if message else session.title, wanted),
+        score=score,
+    )
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))

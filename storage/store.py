@@ -1,0 +1,150 @@
+"""The one door to everything that is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from storage.articles import ArticleStore
+from storage.database import Database
+from storage.episodes import EpisodeStore
+from storage.facts import FactStore
+from storage.messages import Messages
+from storage.recall_source import RecallSource
+from storage.records import StoreFigures, UsageTotals
+from storage.search import Search
+from storage.sessions import SqliteSessionManager
+from storage.skills import SkillStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from storage.usage import Unit, UsageRow
+    from storage.vectors import VectorIndex
+
+
+class Store:
+    """An open store. Every method raises the errors of `storage.errors`.
+
+    Close it: the threads of its connections keep the process alive until then.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.sessions = SqliteSessionManager(database)
+        self.messages = Messages(database)
+        self.search = Search(database)
+        self.recall_source = RecallSource(database)
+        self.episodes = EpisodeStore(database)
+        self.facts = FactStore(database)
+        self.skills = SkillStore(database)
+        self.articles = ArticleStore(database)
+        self._indexes: dict[tuple[str, int], VectorIndex] = {}
+        self._loading = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, path: Path) -> Store:
+        """Open the database at `path`, making it or upgrading it as needed.
+
+        Raises: see `Database.open`.
+        """
+        return cls(await Database.open(path))
+
+    async def close(self) -> None:
+        """Write what is queued and let go of the file.
+
+        Raises:
+            StorageError: The last embeddings could not be written; they will be missing.
+        """
+        try:
+            for index in self._indexes.values():
+                await index.close()
+        finally:
+            await self._database.close()
+
+    async def __aenter__(self) -> Store:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def vectors(self, space: str, dimension: int) -> VectorIndex:
+        """The index of the vectors that one embedding model made; read from disk at first use."""
+        from storage.vectors import VectorIndex
+
+        async with self._loading:
+            key = space, dimension
+            if key not in self._indexes:
+                self._indexes[key] = await VectorIndex.load(self._database, space, dimension)
+            return self._indexes[key]
+
+    async def figures(self) -> StoreFigures:
+        """How much is kept. Its cost does not grow with that."""
+        counts: dict[str, int] = dict(
+            await self._database.fetch_all("SELECT name, value FROM figures")
+        )
+        path = self._database.path
+        return StoreFigures(
+            sessions=counts["sessions"],
+            messages=counts["messages"],
+            database_bytes=_size(path),
+            wal_bytes=_size(path.with_name(path.name + "-wal")),
+            path=str(path),
+        )
+
+    async def usage(
+        self, *, session_id: str | None = None, since: float | None = None
+    ) -> UsageTotals:
+        """What answers cost, in one session or in all, from a time on or ever."""
+        conditions = ["usage IS NOT NULL"]
+        parameters: list[str | float] = []
+        if session_id is not None:
+            conditions.append("session_id = ?")
+            parameters.append(session_id)
+        if since is not None:
+            conditions.append("finished_at >= ?")
+            parameters.append(since)
+        [(answers, prompt_tokens, eval_tokens, eval_seconds)] = await self._database.fetch_all(
+            "SELECT count(*), total(prompt_tokens), total(eval_tokens), total(eval_seconds)"
+            f" FROM messages WHERE {' AND '.join(conditions)}",
+            parameters,
+        )
+        return UsageTotals(
+            answers=answers,
+            prompt_tokens=int(prompt_tokens),
+            eval_tokens=int(eval_tokens),
+            eval_seconds=eval_seconds,
+        )
+
+    async def usage_by(
+        self, unit: Unit, *, since: float | None = None, limit: int = 100
+    ) -> list[UsageRow]:
+        """What answers cost by day (the latest first), by model or by session (the costliest)."""
+        from storage.usage import usage_by
+
+        return await usage_by(self._database, unit, since=since, limit=limit)
+
+    async def check(self) -> list[str]:
+        """What is wrong with the file; it is read as a whole. Empty when all is well."""
+        return await self._database.check()
+
+    async def backup(self, path: Path) -> None:
+        """Copy everything, as of now, to a new file, while others read and write.
+
+        Raises:
+            FileExistsError: There is a file at `path`.
+        """
+        await self._database.backup(path)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,50 @@
+"""What tests in every folder share."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.ollama_server import OllamaServer
+
+
+@pytest.fixture(scope="session")
+def ollama_host() -> Iterator[str]:
+    """The `host:port` of a real Ollama server: the developer's in OLLAMA_HOST, else the tests' own.
+
+    A test that ends or breaks the server asks for `ollama_server` instead.
+    """
+    if host := os.environ.get("OLLAMA_HOST"):
+        yield host
+        return
+    with _running() as server:
+        yield server.host
+
+
+@pytest.fixture
+def ollama_server() -> Iterator[OllamaServer]:
+    """A real Ollama server that the test may stop, kill and start again."""
+    with _running() as server:
+        yield server
+
+
+@contextmanager
+def _running() -> Iterator[OllamaServer]:
+    # Not for tests that need no server: it brings an HTTP client along.
+    from tests.ollama_server import OllamaServer, Unavailable
+
+    server = OllamaServer()
+    try:
+        server.start()
+    except Unavailable as reason:
+        pytest.skip(f"no Ollama server here: {reason}")
+    try:
+        yield server
+    finally:
+        server.stop()

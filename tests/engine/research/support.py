@@ -1,0 +1,78 @@
+"""Settings that lead to loopback, a fetcher, and an engine that researches with them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.config import MemorySettings, ModelSettings, ResearchSettings, Settings
+from engine.research.fetching import Fetcher, Network
+from engine.research.guard import system_resolve
+from tests.engine.support import running_engine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from engine.engine import Engine
+    from engine.research.guard import Resolve
+    from tests.scripted import ScriptedBackend
+
+QUESTION = "How do scrub jays remember the food that they cached?"
+
+QUICK = ResearchSettings(
+    connect_seconds=1.0,
+    read_seconds=1.0,
+    request_seconds=2.0,
+    source_seconds=4.0,
+    attempts=2,
+    largest_bytes=1_000_000,
+    embedder="words",
+    workers=1,
+)
+"""Bounds that a test can wait for."""
+
+
+def research_at(url: str, **changes: Any) -> ResearchSettings:
+    """All four services at one address."""
+    return msgspec.structs.replace(
+        QUICK,
+        **{
+            "wikipedia_url": url,
+            "hacker_news_url": url,
+            "arxiv_url": url,
+            "stack_exchange_url": url,
+            **changes,
+        },
+    )
+
+
+@asynccontextmanager
+async def fetching(
+    folder: Path, settings: ResearchSettings = QUICK, *, resolve: Resolve = system_resolve
+) -> AsyncIterator[Fetcher]:
+    async with Network.open(settings, folder / "pages", resolve=resolve) as network:
+        yield network.fetcher()
+
+
+@asynccontextmanager
+async def researching(
+    folder: Path, research: ResearchSettings, backend: ScriptedBackend | None = None
+) -> AsyncIterator[Engine]:
+    settings = Settings(
+        model=ModelSettings(default="scripted:parrot"),
+        memory=MemorySettings(recall=False),
+        research=research,
+    )
+    async with running_engine(folder, backend, settings) as engine:
+        yield engine
+
+
+async def holds(condition: Any, seconds: float = 10) -> None:
+    """Wait until a condition holds."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)

@@ -1,0 +1,135 @@
+"""Turns against a real Ollama server: answered, stopped, broken off and taken up again."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engine.config import ContextSettings, MemorySettings, ModelSettings, OllamaSettings, Settings
+from engine.engine import Engine
+from engine.events import AnswerDelta
+from storage.records import Finish, Role
+from storage.store import Store
+from tests.embedded_weights import paths_under
+from tests.engine.support import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.ollama_server import OllamaServer
+
+MODEL = "ollama:smollm2:135m"
+STORY = "Tell me a very long story about a jay."
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@asynccontextmanager
+async def asking(
+    folder: Path, host: str, *, model: str = MODEL, most: int = 12
+) -> AsyncIterator[Engine]:
+    """An engine that asks the server; the small window keeps its prompts short."""
+    settings = Settings(
+        model=ModelSettings(default=model, max_tokens=most, temperature=0.0, context_length=256),
+        ollama=OllamaSettings(host=host),
+        context=ContextSettings(summarize_after=0),
+        memory=MemorySettings(recall=False),
+    )
+    engine = await Engine.open(settings, paths_under(folder))
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+async def test_a_question_is_answered(tmp_path: Path, ollama_host: str) -> None:
+    async with asking(tmp_path, ollama_host) as engine:
+        answer = await (await engine.send(None, "Say hello.")).wait()
+        assert answer.finish is Finish.COMPLETE, answer.failure
+        assert answer.content
+        assert answer.model == MODEL
+        assert answer.usage is not None
+        assert answer.usage.prompt_tokens
+        assert answer.usage.eval_tokens
+
+
+async def test_stop_keeps_the_partial_and_frees_the_server(
+    tmp_path: Path, ollama_host: str
+) -> None:
+    async with asking(tmp_path, ollama_host, most=120) as engine:
+        watch = Watch(engine)
+        turn = await engine.send(None, STORY)
+        await until_begun(watch)
+        stopped = await turn.stop()
+        assert stopped.finish is Finish.STOPPED
+        assert stopped.content
+        again = await (await engine.send(None, "Say hello.")).wait()
+        assert again.finish is Finish.COMPLETE
+
+
+async def test_a_server_killed_mid_answer_leaves_the_partial_and_retry_works_once_it_is_back(
+    tmp_path: Path, ollama_server: OllamaServer
+) -> None:
+    async with asking(tmp_path, ollama_server.host, most=120) as engine:
+        watch = Watch(engine)
+        turn = await engine.send(None, STORY)
+        await until_begun(watch)
+        await asyncio.to_thread(ollama_server.kill)
+        broken = await turn.wait()
+        assert broken.finish is Finish.FAILED
+        assert broken.content
+        assert broken.failure is not None
+        assert broken.failure.next_step
+        still = await engine.retry(turn.session_id)
+        assert still is not None
+        down = await still.wait()
+        assert down.failure is not None
+        assert down.failure.kind == "unreachable"
+        await asyncio.to_thread(ollama_server.start)
+        retried = await engine.retry(turn.session_id)
+        assert retried is not None
+        await until_begun(watch, after=len(watch.of(AnswerDelta)))
+        assert (await retried.stop()).content
+        session = await engine.library.session(turn.session_id)
+        assert session.message_count == 2
+
+
+async def test_an_unknown_model_fails_the_answer_with_what_to_do(
+    tmp_path: Path, ollama_host: str
+) -> None:
+    async with asking(tmp_path, ollama_host, model="ollama:nobody") as engine:
+        answer = await (await engine.send(None, "Say hello.")).wait()
+        assert answer.failure is not None
+        assert answer.failure.kind == "model_missing"
+        assert "ollama pull nobody" in answer.failure.next_step
+
+
+async def test_an_answer_streams_into_a_session_of_a_thousand_messages(
+    tmp_path: Path, ollama_host: str
+) -> None:
+    async with await Store.open(paths_under(tmp_path).database_file) as store:
+        session = await store.sessions.create(title="Long")
+        for n in range(1_000):
+            role = Role.ASSISTANT if n % 2 else Role.USER
+            await store.messages.append(session.id, role=role, content=f"Remark number {n}.")
+    async with asking(tmp_path, ollama_host) as engine:
+        watch = Watch(engine)
+        turn = await engine.send(session.id, "Say hello.")
+        answer = await turn.wait()
+        assert answer.finish is Finish.COMPLETE, answer.failure
+        assert len(watch.of(AnswerDelta)) > 1
+        assert turn.packed is not None
+        assert turn.packed.tokens <= 256
+        assert turn.packed.request.messages[-2].content == "Remark number 999."
+        assert (await engine.library.session(session.id)).message_count == 1_002
+
+
+async def until_begun(watch: Watch, after: int = 0) -> None:
+    """Wait until an answer has begun; a small processor takes its time to read a prompt."""
+    async with asyncio.timeout(120):
+        while len(watch.of(AnswerDelta)) <= after:
+            await asyncio.sleep(0.01)

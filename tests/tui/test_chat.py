@@ -1,0 +1,493 @@
+"""The whole screen with a scripted model: asking, stopping, queueing, and what is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engine.library import DRAFT
+from engine.llm.base import Chunk, ModelError
+from storage.errors import DiskFullError
+from storage.records import Finish
+from tests.scripted import ScriptedBackend
+from tests.tui.chatting import chatting, keep_talk
+from tui.widgets.key_bar import KeyBar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SMALL = (80, 24)
+
+
+async def test_a_question_begins_a_session_and_its_answer_is_shown_and_kept(
+    tmp_path: Path,
+) -> None:
+    async with chatting(tmp_path, ScriptedBackend(["The capital is ", "**Lima**."])) as chat:
+        await chat.ready()
+        assert chat.session_id is None
+        await chat.say("What is the capital of Peru?")
+        await chat.until_shown("The capital is Lima.")
+        await chat.until(lambda: not chat.screen.conversation.answering)
+        question, answer = await chat.messages()
+        assert question.content == "What is the capital of Peru?"
+        assert answer.content == "The capital is **Lima**."
+        assert answer.finish is Finish.COMPLETE
+        assert "What is the capital of Peru?" in chat.text.splitlines()[0]
+
+
+async def test_two_questions_in_a_hurry_begin_one_session(tmp_path: Path) -> None:
+    async with chatting(tmp_path, ScriptedBackend(["one"], ["two"])) as chat:
+        await chat.ready()
+        for text in ("a", "b"):  # the second before the first is on the disk
+            chat.composer.put(text)
+            chat.composer.action_send()
+        await chat.until_shown("two")
+        assert [m.content for m in await chat.messages()] == ["a", "one", "b", "two"]
+        assert len(await chat.engine.library.sessions()) == 1
+
+
+async def test_a_question_that_could_not_be_kept_goes_back_into_the_composer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+
+        # A stand-in: a disk can't be filled on demand.
+        async def full(*_: object) -> None:
+            raise DiskFullError("The disk is full.", "Make room on it.")
+
+        monkeypatch.setattr(chat.engine, "send", full)
+        await chat.say("Precious words")
+        await chat.until_shown("Make room on it.")
+        assert chat.composer.text == "Precious words"
+
+
+async def test_escape_stops_the_answer_and_ctrl_r_gives_another(tmp_path: Path) -> None:
+    never = asyncio.Event()
+    backend = ScriptedBackend(["Once upon", never], ["A better answer"])
+    async with chatting(tmp_path, backend) as chat:
+        await chat.ready()
+        await chat.say("Tell a story")
+        await chat.until_shown("Once upon")
+        assert "esc Stop" in chat.text
+        await chat.pilot.press("escape")
+        await chat.until_shown("◼ stopped")
+        await chat.until(lambda: "esc Stop" not in chat.text)
+        assert (await chat.messages())[-1].content == "Once upon"
+        await chat.pilot.press("ctrl+r")
+        await chat.until_shown("A better answer")
+        assert "Once upon" not in chat.text
+
+
+async def test_a_failed_answer_shows_the_next_step_and_r_tries_again(tmp_path: Path) -> None:
+    gone = ModelError("unreachable", "Nothing answers at port 1.", "Start the server.")
+    async with chatting(tmp_path, ScriptedBackend([gone], ["Here I am"])) as chat:
+        await chat.ready()
+        await chat.say("Are you there?")
+        await chat.until_shown("Nothing answers at port 1.")
+        await chat.until_shown("Start the server.")
+        await chat.until_shown("failed · ctrl+r answers again")
+        chat.transcript.focus()
+        await chat.pilot.press("r")
+        await chat.until_shown("Here I am")
+
+
+async def test_a_message_sent_while_an_answer_comes_waits_in_line(tmp_path: Path) -> None:
+    go_on = asyncio.Event()
+    async with chatting(tmp_path, ScriptedBackend(["First", go_on], ["Second"])) as chat:
+        await chat.ready()
+        await chat.say("one")
+        await chat.until_shown("First")
+        await chat.say("two")
+        await chat.until_shown("queued")
+        go_on.set()
+        await chat.until_shown("Second")
+        await chat.until(lambda: "queued" not in chat.text)
+
+
+async def test_it_says_how_much_of_the_prompt_has_been_read(tmp_path: Path) -> None:
+    go_on = asyncio.Event()
+    backend = ScriptedBackend([Chunk(read=0.4), go_on, "Done reading"])
+    async with chatting(tmp_path, backend) as chat:
+        await chat.ready()
+        await chat.say("A long text")
+        await chat.until_shown("reading the prompt 40%")
+        go_on.set()
+        await chat.until_shown("Done reading")
+        assert "reading the prompt" not in chat.text
+
+
+async def test_a_session_that_is_left_while_its_answer_comes_shows_all_of_it_on_return(
+    tmp_path: Path,
+) -> None:
+    go_on, end = asyncio.Event(), asyncio.Event()
+    backend = ScriptedBackend(["Begin. ", go_on, "Middle. ", end, "End."])
+    async with chatting(tmp_path, backend) as chat:
+        await chat.ready()
+        await chat.say("Talk")
+        await chat.until_shown("Begin.")
+        first = chat.session_id
+        assert first is not None
+        await chat.pilot.press("ctrl+n")
+        await chat.until(lambda: chat.session_id is None)
+        assert "Begin." not in chat.text
+        go_on.set()
+        turn = chat.engine.turn(first)
+        assert turn is not None
+        await chat.until(lambda: "Middle" in turn.so_far.content)
+        chat.screen.open(first)
+        await chat.until_shown("Begin. Middle.")
+        end.set()
+        await chat.until_shown("Begin. Middle. End.")
+
+
+async def test_an_opened_session_shows_its_end_and_a_search_hit_its_place(tmp_path: Path) -> None:
+    async with chatting(tmp_path, size=SMALL) as chat:
+        await chat.ready()
+        texts = [f"text number {n}" for n in range(100)]
+        session = await keep_talk(chat.engine, "A long talk", *texts)
+        chat.screen.open(session.id)
+        await chat.until_shown("text number 99")
+        assert chat.app.focused is chat.composer
+        chat.screen.open(session.id, 40)
+        await chat.until_shown("text number 40")
+        assert "text number 99" not in chat.text
+
+
+async def test_up_brings_back_what_was_asked_in_this_session(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        other = await keep_talk(chat.engine, "Other", "not this one", "no")
+        session = await keep_talk(chat.engine, "Mine", "older", "a", "newer", "b")
+        assert other.id != session.id
+        chat.screen.open(session.id)
+        await chat.until(lambda: chat.session_id == session.id)
+        await chat.pilot.press("up")
+        await chat.until(lambda: chat.composer.text == "newer")
+        await chat.pilot.press("up")
+        assert chat.composer.text == "older"
+
+
+# Drafts
+
+
+async def test_each_session_has_its_own_draft(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        one = await keep_talk(chat.engine, "One", "a", "b")
+        two = await keep_talk(chat.engine, "Two", "c", "d")
+        chat.screen.open(one.id)
+        await chat.until(lambda: chat.session_id == one.id)
+        chat.composer.put("unsent in one")
+        chat.screen.open(two.id)
+        await chat.until(lambda: chat.session_id == two.id)
+        assert chat.composer.text == ""
+        chat.screen.open(one.id)
+        await chat.until(lambda: chat.composer.text == "unsent in one")
+
+
+async def test_a_draft_survives_quitting(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        session = await keep_talk(chat.engine, "One", "a", "b")
+        chat.screen.open(session.id)
+        await chat.until(lambda: chat.session_id == session.id)
+        await chat.pilot.press(*"unsent")
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        chat.screen.open(session.id)
+        await chat.until(lambda: chat.composer.text == "unsent")
+
+
+async def test_what_was_sent_is_no_draft_any_more(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        await chat.say("sent")
+        await chat.until(lambda: chat.session_id is not None)
+        await chat.until(lambda: not chat.screen.conversation.answering)
+        session_id = chat.session_id
+        assert session_id is not None
+        await chat.pilot.press("ctrl+n")
+        await chat.until(lambda: chat.session_id is None)
+        session = await chat.engine.library.session(session_id)
+        assert not session.state.get(DRAFT)
+
+
+async def test_the_model_is_got_ready_once_when_somebody_begins_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        warmed = []
+
+        # A stand-in: only the real embedded model has anything to get ready.
+        async def warm() -> None:
+            warmed.append(True)
+
+        monkeypatch.setattr(chat.engine.models, "warm", warm)
+        await chat.pilot.press(*"hello")
+        await chat.until(lambda: warmed)
+        assert warmed == [True]
+
+
+# Commands
+
+
+async def test_a_session_is_renamed_by_a_command(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        await chat.say("hello")
+        await chat.until(lambda: chat.session_id is not None)
+        await chat.say("/rename [b]Birds[/b] of Peru")
+        await chat.until(lambda: "[b]Birds[/b] of Peru" in chat.text.splitlines()[0])
+
+
+async def test_f2_asks_for_the_title(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        session = await keep_talk(chat.engine, "Old title", "a", "b")
+        chat.screen.open(session.id)
+        await chat.until(lambda: chat.session_id == session.id)
+        await chat.pilot.press("f2")
+        await chat.until_shown("Rename the conversation")
+        await chat.pilot.press("home", *"New: ", "enter")
+        await chat.until_shown("New: Old title")
+        assert (await chat.engine.library.session(session.id)).title == "New: Old title"
+
+
+async def test_a_deleted_session_is_brought_back_by_undo(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        session = await keep_talk(chat.engine, "Keep me", "a", "b")
+        chat.screen.open(session.id)
+        await chat.until(lambda: chat.session_id == session.id)
+        await chat.say("/delete")
+        await chat.until(lambda: chat.session_id is None)
+        assert await chat.engine.library.sessions() == []
+        await chat.say("/undo")
+        await chat.until(lambda: chat.session_id == session.id)
+
+
+async def test_deleting_a_session_ends_its_answer_and_those_in_line(tmp_path: Path) -> None:
+    backend = ScriptedBackend(["First", asyncio.Event()])
+    async with chatting(tmp_path, backend) as chat:
+        await chat.ready()
+        await chat.say("one")
+        await chat.until_shown("First")
+        await chat.say("two")
+        await chat.until_shown("queued")
+        session_id = chat.session_id
+        assert session_id is not None
+        await chat.say("/delete")
+        await chat.until(lambda: chat.session_id is None)
+        assert chat.engine.turns(session_id) == ()
+        assert len(backend.requests) == 1
+
+
+@pytest.mark.parametrize("text", ["/usr/bin is what?", " /new"])
+async def test_a_path_or_a_slash_behind_a_blank_is_sent_to_the_model(
+    tmp_path: Path, text: str
+) -> None:
+    backend = ScriptedBackend(["An answer"])
+    async with chatting(tmp_path, backend) as chat:
+        await chat.ready()
+        await chat.say(text)
+        await chat.until_shown("An answer")
+        assert backend.requests[0].messages[-1].content == text
+
+
+async def test_an_unknown_command_is_neither_sent_nor_lost(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        await chat.say("/frobnicate now")
+        await chat.until_shown("There is no command /frobnicate.")
+        assert chat.composer.text == "/frobnicate now"
+        assert chat.session_id is None
+
+
+async def test_the_palette_lists_the_commands_with_their_keys(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        await chat.pilot.press("ctrl+p")
+        await chat.until_shown("Rename the conversation")
+        await chat.pilot.press(*"new conv")
+        await chat.until_shown("(ctrl+n, /new)")
+
+
+async def test_the_model_is_chosen_from_a_list(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        await chat.pilot.press("ctrl+t")
+        await chat.until_shown("135M")
+        assert "2k context" in chat.text
+        assert "family parrot" in chat.text
+        await chat.pilot.press("enter")
+        await chat.until(lambda: chat.app.screen is chat.screen)
+        await chat.say("/model scripted:nobody")
+        await chat.until_shown("There is no model nobody.")
+
+
+async def test_the_last_answer_is_copied_as_it_was_written(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        session = await keep_talk(chat.engine, "One", "a", "**bold** words")
+        chat.screen.open(session.id)
+        await chat.until(lambda: chat.session_id == session.id)
+        await chat.say("/copy")
+        await chat.until_shown("Copied the last answer.")
+        assert chat.app.clipboard == "**bold** words"
+
+
+# Panes
+
+
+async def test_on_a_narrow_screen_panes_lie_over_the_conversation_and_close_behind_the_focus(
+    tmp_path: Path,
+) -> None:
+    async with chatting(tmp_path, size=SMALL) as chat:
+        await chat.ready()
+        session = await keep_talk(chat.engine, "Found again", "a", "an answer")
+        assert "Search" not in chat.text
+        await chat.pilot.press("ctrl+b")
+        await chat.until_shown("Found again")
+        await chat.pilot.press("down", "enter")
+        await chat.until(lambda: chat.session_id == session.id)
+        await chat.until(lambda: "Search" not in chat.text)
+        assert chat.app.focused is chat.composer
+        await chat.pilot.press("ctrl+o")
+        await chat.until_shown("Workers")
+        await chat.pilot.press("escape")
+        await chat.until(lambda: "Workers" not in chat.text)
+        assert chat.app.focused is chat.composer
+
+
+async def test_a_wide_screen_has_a_column_for_each_pane_and_a_key_hides_it(tmp_path: Path) -> None:
+    async with chatting(tmp_path, size=(200, 60)) as chat:
+        await chat.ready()
+        await chat.until_shown("Search")
+        await chat.until_shown("Workers")
+        width = chat.composer.size.width
+        await chat.pilot.press("ctrl+b")
+        assert type(chat.app.focused).__name__ == "SessionRows"
+        await chat.pilot.press("ctrl+b")
+        await chat.until(lambda: "Search" not in chat.text)
+        assert chat.app.focused is chat.composer
+        assert chat.composer.size.width == width + 40
+        assert "Workers" in chat.text
+
+
+async def test_panes_give_way_when_the_terminal_shrinks_and_come_back_when_it_grows(
+    tmp_path: Path,
+) -> None:
+    async with chatting(tmp_path, size=(200, 60)) as chat:
+        await chat.ready()
+        await chat.until_shown("Search")
+        await chat.pilot.resize_terminal(80, 24)
+        await chat.until(lambda: "Search" not in chat.text and "Workers" not in chat.text)
+        assert chat.composer.outer_size.width == 80
+        await chat.pilot.resize_terminal(200, 60)
+        await chat.until(lambda: "Search" in chat.text and "Workers" in chat.text)
+
+
+async def test_the_whole_keyboard_path_needs_no_mouse(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        session = await keep_talk(chat.engine, "One", "a", "b")
+        chat.screen.open(session.id)
+        await chat.until(lambda: chat.session_id == session.id)
+        seen = set()
+        for _ in range(6):
+            await chat.pilot.press("tab")
+            seen.add(type(chat.app.focused).__name__)
+        assert {"Composer", "Transcript", "SessionRows"} <= seen
+
+
+async def test_a_click_on_a_key_presses_it(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        line = chat.text.splitlines()[-1]
+        await chat.pilot.click(KeyBar, offset=(line.index("Help"), 0))
+        await chat.until_shown("Search for a key or a word")
+
+
+# Finding
+
+
+async def test_ctrl_f_finds_words_in_the_conversation_and_enter_goes_from_one_to_the_next(
+    tmp_path: Path,
+) -> None:
+    async with chatting(tmp_path, size=SMALL) as chat:
+        await chat.ready()
+        texts = [f"number {n}, a jay" if n in (10, 30) else f"number {n}" for n in range(60)]
+        session = await keep_talk(chat.engine, "Birds", *texts)
+        chat.screen.open(session.id)
+        await chat.until_shown("number 59")
+        await chat.pilot.press("ctrl+f", *"a jay")
+        await chat.until_shown("in 2 messages")
+        await chat.until_shown("number 30, a jay")
+        await chat.pilot.press("up")
+        await chat.until_shown("number 10, a jay")
+        await chat.pilot.press("enter")
+        await chat.until_shown("number 30, a jay")
+        await chat.pilot.press("escape")
+        await chat.until(lambda: "in 2 messages" not in chat.text)
+        assert chat.app.focused is chat.composer
+
+
+async def test_words_that_are_not_there_are_told_and_a_new_session_ends_the_search(
+    tmp_path: Path,
+) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        session = await keep_talk(chat.engine, "Birds", "a", "b")
+        chat.screen.open(session.id)
+        await chat.until(lambda: chat.session_id == session.id)
+        await chat.say("/find penguin")
+        await chat.until_shown("not found")
+        await chat.pilot.press("ctrl+n")
+        await chat.until(lambda: "not found" not in chat.text)
+
+
+# What the screen says
+
+
+async def test_the_status_line_tells_model_speed_and_context(tmp_path: Path) -> None:
+    async with chatting(tmp_path, ScriptedBackend(["one ", "two ", "three"])) as chat:
+        await chat.ready()
+        await chat.say("Count")
+        await chat.until_shown("6 tok/s")  # three chunks in half a second
+        status = chat.text.splitlines()[-2]
+        assert "● scripted:parrot" in status
+        assert status.rstrip().endswith("context 13/2k 1%")
+
+
+async def test_an_empty_conversation_says_who_answers_and_where_words_are_kept(
+    tmp_path: Path,
+) -> None:
+    async with chatting(tmp_path, size=SMALL) as chat:
+        await chat.ready()
+        await chat.until_shown("parrot answers")
+        assert "Every conversation stays on this computer, in ~/data." in chat.text
+
+
+async def test_a_download_is_shown_with_its_share_and_size(tmp_path: Path) -> None:
+    async with chatting(tmp_path, size=SMALL) as chat:
+        await chat.ready()
+        # A stand-in: the real download needs the network and seconds.
+        chat.engine.models.current = None
+        chat.engine.models._tell("fetching", "fetching smollm2-135m (93 MB), once", 0.43)
+        await chat.until_shown("Fetching smollm2-135m (93 MB), once.")
+        body, status = chat.text.splitlines()[:-2], chat.text.splitlines()[-2]
+        assert any("━ 43%" in line for line in body)
+        assert "43%" in status
+
+
+async def test_titles_and_notices_are_text_and_never_markup(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        await chat.say("[red]not red[/red] \x1b[31m [/nothing")
+        await chat.until(lambda: chat.session_id is not None)
+        await chat.until(lambda: "[red]not red[/red]" in chat.text.splitlines()[0])
+        assert "\x1b" not in chat.text

@@ -1,0 +1,144 @@
+"""Pictures of the main states, at three sizes, dark and light, against the ones that are kept.
+
+`pytest tests/tui/test_chat_pictures.py --snapshot-update` keeps new ones; look at them before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_textual_snapshot import SVGImageExtension  # type: ignore[import-untyped]
+
+from engine.llm.base import ModelError
+from tests.scripted import ScriptedBackend
+from tests.tui.chatting import ANSWER, FIRST_AT, QUESTION, Chat, chatting, keep_talk, settings
+from tui.widgets import status_line
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from syrupy.assertion import SnapshotAssertion
+
+SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
+THEMES = ("scrubjay-dark", "scrubjay-light")
+
+TITLES = ("Plan a weekend in Lima", "Why is the sky blue?", "SQL window functions")
+
+
+@pytest.fixture(autouse=True)
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of day is in the pictures, and the speed of an answer."""
+    monkeypatch.setattr(time, "time", lambda: FIRST_AT + 7_200)
+    monkeypatch.setattr(status_line, "time", SimpleNamespace(monotonic=lambda: 0.0))
+
+
+async def welcome(chat: Chat) -> None:
+    await chat.until_shown("parrot answers")
+
+
+async def fetching(chat: Chat) -> None:
+    chat.engine.models.current = None
+    chat.engine.models._tell("fetching", "fetching smollm2-135m (93 MB), once", 0.43)
+    await chat.until_shown("You can write already")
+
+
+async def reading(chat: Chat) -> None:
+    for title in TITLES:
+        await keep_talk(chat.engine, title, "a question", "an answer")
+    session = await keep_talk(chat.engine, "Read a file line by line", QUESTION, ANSWER)
+    chat.screen.open(session.id)
+    await chat.until_shown("Leave the closing to")
+    await chat.until_shown("context 575/2k")
+    if chat.app.size.width == SIZES["200x60"][0]:
+        await chat.until_shown("Last answer")  # in the inspector
+
+
+async def answering(chat: Chat) -> None:
+    await reading(chat)
+    await chat.say("And in Rust?")
+    await chat.until_shown("over the lines")
+    await chat.say("And in Go?")
+    await chat.until_shown("queued")
+
+
+async def failed(chat: Chat) -> None:
+    await chat.say("Are you there?")
+    await chat.until_shown("failed · ctrl+r")
+
+
+async def commands(chat: Chat) -> None:
+    await reading(chat)
+    await chat.pilot.press("slash")
+    await chat.until_shown("/rename")
+
+
+async def sidebar(chat: Chat) -> None:
+    await reading(chat)
+    await chat.pilot.press("ctrl+b")
+    await chat.until_shown(TITLES[0])
+
+
+async def inspector(chat: Chat) -> None:
+    await reading(chat)
+    await chat.pilot.press("ctrl+o")
+    await chat.until_shown("Last answer")
+
+
+async def help_screen(chat: Chat) -> None:
+    await reading(chat)
+    await chat.pilot.press("f1")
+    await chat.until_shown("Search for a key")
+
+
+async def models(chat: Chat) -> None:
+    await reading(chat)
+    await chat.pilot.press("ctrl+t")
+    await chat.until_shown("family parrot")
+
+
+async def rename(chat: Chat) -> None:
+    await reading(chat)
+    await chat.pilot.press("f2")
+    await chat.until_shown("Rename the conversation")
+
+
+EVERYWHERE = (welcome, reading, answering)
+SMALL = (fetching, failed, commands, sidebar, inspector, help_screen, models, rename)
+
+CASES = [
+    *((scene, size, theme) for scene in EVERYWHERE for size in SIZES for theme in THEMES),
+    *((scene, "80x24", theme) for scene in SMALL for theme in THEMES),
+]
+
+
+@pytest.mark.parametrize(
+    ("scene", "size", "theme"),
+    [pytest.param(*case, id=f"{case[0].__name__}-{case[1]}-{case[2]}") for case in CASES],
+)
+async def test_it_looks_as_it_did(
+    scene: Callable[[Chat], Awaitable[None]],
+    size: str,
+    theme: str,
+    tmp_path: Path,
+    snapshot: SnapshotAssertion,
+) -> None:
+    go_on = asyncio.Event()
+    first: list[str | asyncio.Event | Exception] = [
+        "Use `BufRead::lines`. It gives an iterator over the lines.",
+        go_on,
+    ]
+    if scene is failed:
+        first = [ModelError("unreachable", "Nothing answers at port 1.", "Start the server.")]
+    chosen = settings(theme)
+    async with chatting(tmp_path, ScriptedBackend(first), size=SIZES[size], chosen=chosen) as chat:
+        await chat.ready()
+        await scene(chat)
+        await chat.still()
+        picture = chat.app.export_screenshot(title="scrubjay")
+        go_on.set()
+    assert picture == snapshot(extension_class=SVGImageExtension)

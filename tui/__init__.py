@@ -1,0 +1,1 @@
+"""What a person sees and presses: the Textual app and the command line."""

@@ -1,0 +1,121 @@
+"""The app: the engine behind a screen, from the first frame to the last write."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App
+
+import assets
+from engine.engine import Engine
+from storage.errors import StorageError
+from tui.commands import Commands
+from tui.screens.chat import ChatScreen
+from tui.themes import DEFAULT, THEMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from textual.screen import Screen
+
+    from engine.config import Paths, Settings
+
+CANNOT_OPEN = 1
+"""The exit code when the conversations can't be opened."""
+
+
+START_SECONDS = 1.0
+"""For so long no garbage is collected: what a start makes, stays, and looking for garbage in it
+takes a tenth of the start."""
+
+
+def run(settings: Settings, paths: Paths) -> int:
+    """Show the app until the user quits. Returns the exit code.
+
+    A signal that ends the program ends it in order, with the code 128 + its number.
+    """
+    gc.disable()
+    try:
+        return asyncio.run(_run(settings, paths))
+    finally:
+        gc.enable()
+
+
+async def _run(settings: Settings, paths: Paths) -> int:
+    try:
+        engine = await Engine.open(settings, paths)
+    except StorageError as error:
+        sys.stderr.write(f"scrubjay: {error}\n")
+        return CANNOT_OPEN
+    asyncio.get_running_loop().call_later(START_SECONDS, _collect_garbage_again)
+    try:
+        app = ScrubjayApp(engine)
+        with _ending_signals(app):
+            await app.run_async()
+        return app.return_code or 0
+    finally:
+        await engine.close()
+
+
+def _collect_garbage_again() -> None:
+    gc.freeze()
+    gc.enable()
+
+
+class ScrubjayApp(App[None]):
+    """Scrubjay on the screen. The engine is opened and closed by whoever makes the app."""
+
+    TITLE = "Scrubjay"
+    CSS_PATH = Path(assets.__file__).with_name("scrubjay.tcss")
+    COMMANDS: ClassVar = {Commands}
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self.engine = engine
+        for theme in THEMES:
+            self.register_theme(theme)
+        wanted = engine.settings.ui.theme
+        self._unknown_theme = "" if wanted in self.available_themes else wanted
+        self.theme = DEFAULT if self._unknown_theme else wanted
+
+    def get_default_screen(self) -> Screen[None]:
+        """The only screen that is not a dialog."""
+        return ChatScreen(self.engine)
+
+    def on_mount(self) -> None:
+        """Say what could not be done as the settings want it."""
+        if self._unknown_theme:
+            text = f"There is no theme {self._unknown_theme!r}; ctrl+p shows those that there are."
+            self.notify(text, severity="warning", markup=False)
+
+
+@contextmanager
+def _ending_signals(app: ScrubjayApp) -> Iterator[None]:
+    """Let signals that end the program end the app, so that everything is kept."""
+    loop = asyncio.get_running_loop()
+    numbers = [
+        number
+        for name in ("SIGTERM", "SIGHUP")
+        if (number := getattr(signal, name, None)) is not None
+    ]
+
+    def end(number: int) -> None:
+        app.exit(return_code=128 + number)
+
+    if sys.platform == "win32":  # its loops can't handle signals
+        yield
+        return
+    for number in numbers:
+        loop.add_signal_handler(number, end, number)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

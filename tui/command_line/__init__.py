@@ -1,0 +1,1 @@
+"""The commands that work without the screen, a module each, and how they speak."""

@@ -1,0 +1,229 @@
+"""What can be said on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CODES = """\
+exit codes:
+  0    it worked
+  1    a model, the store or the settings failed; standard error says why and what to do
+  2    the command line is wrong
+  130  interrupted with ctrl-c; what had come of an answer is kept
+  141  whoever read the output went away
+  143  ended by a signal (128 and its number); what had come of an answer is kept
+"""
+
+SESSION = "a session's id, the beginning of one, or `last`"
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line.
+
+    Raises:
+        SystemExit: 2 when it is wrong, 0 after help; both have been printed.
+    """
+    return _parser().parse_args(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="scrubjay",
+        description="An assistant in your terminal, on local models, that remembers.\n"
+        "Without a command it opens the screen.",
+        epilog=CODES,
+    )
+    parser.add_argument("-V", "--version", action=_Version, help="print the version and stop")
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    _add_ask(commands)
+    _add_research(commands)
+    _add_sessions(commands)
+    _add_models(commands)
+    _add_stats(commands)
+    backup = commands.add_parser("backup", help="copy all conversations to a file")
+    backup.add_argument("file", metavar="FILE", help="a new file")
+    doctor = commands.add_parser(
+        "doctor",
+        help="check terminal, settings, database, models and disk",
+        description="Look at everything that Scrubjay needs, a line each, and say what to do.\n"
+        "The exit code is 1 when something needs doing.",
+    )
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+    doctor.add_argument(
+        "--repair",
+        action="store_true",
+        help="first save what can be read of a damaged database into a new one, and keep the old;"
+        " close every other Scrubjay before",
+    )
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser, as are those of its commands, with formatted descriptions."""
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(formatter_class=_Formatter, **keywords)
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Asks the system itself for the width: argparse's way imports a lot for that."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            columns = int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
+        except (OSError, ValueError):
+            columns = 80
+        super().__init__(prog, width=max(columns, 40) - 2)
+
+
+class _Version(argparse.Action):
+    """Like argparse's own, but the version is looked up only when it is asked for."""
+
+    def __init__(self, option_strings: list[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from engine import __version__
+
+        print(f"scrubjay {__version__}")
+        parser.exit()
+
+
+def _add_ask(commands: argparse._SubParsersAction[_Parser]) -> None:
+    ask = commands.add_parser(
+        "ask",
+        help="answer a question on standard output",
+        description="Answer a question on standard output, as the answer comes.\n"
+        "What is piped in is appended to the question. The conversation is kept.",
+        epilog=CODES,
+    )
+    ask.add_argument("question", nargs="*", help="what to ask")
+    ask.add_argument(
+        "--session",
+        default="new",
+        metavar="ID",
+        help=f"where to ask: `new` (the default), {SESSION}",
+    )
+    ask.add_argument(
+        "--model",
+        type=_model_ref,
+        metavar="REF",
+        help="who answers, such as `ollama:llama3.2` or `embedded:smollm2-135m`",
+    )
+    ask.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object with answer, model, usage, timings and session_id",
+    )
+
+
+def _add_research(commands: argparse._SubParsersAction[_Parser]) -> None:
+    research = commands.add_parser(
+        "research",
+        help="look a question up everywhere at once, and answer with citations",
+        description="Look a question up everywhere at once, and answer with citations.\n"
+        "Pages whose addresses the question names are read. The conversation is kept.",
+        epilog=CODES,
+    )
+    research.add_argument("question", nargs="*", help="what to find out")
+    research.add_argument(
+        "--session",
+        default="new",
+        metavar="ID",
+        help=f"where to ask: `new` (the default), {SESSION}",
+    )
+    research.add_argument("--model", type=_model_ref, metavar="REF", help="who answers")
+    research.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object with topics, sources, articles, report and answer",
+    )
+
+
+def _add_sessions(commands: argparse._SubParsersAction[_Parser]) -> None:
+    sessions = commands.add_parser(
+        "sessions",
+        help="list, show, export, delete and restore conversations",
+    )
+    actions = sessions.add_subparsers(
+        title="actions", metavar="ACTION", dest="action", required=True
+    )
+
+    lister = actions.add_parser("list", help="the latest conversations, the newest first")
+    lister.add_argument("--limit", type=_positive, default=50, metavar="N", help="at most N (50)")
+    lister.add_argument("--archived", action="store_true", help="those that were archived")
+    lister.add_argument("--json", action="store_true", help="print them as JSON")
+
+    show = actions.add_parser("show", help="print a conversation")
+    show.add_argument("session", help=SESSION)
+
+    export = actions.add_parser("export", help="write a conversation to a file")
+    export.add_argument("session", help=SESSION)
+    export.add_argument("--format", choices=("markdown", "json"), default="markdown")
+    export.add_argument(
+        "-o", "--output", metavar="FILE", help="where to; standard output by default"
+    )
+    export.add_argument("--force", action="store_true", help="replace FILE if it is there")
+
+    delete = actions.add_parser("delete", help="take a conversation out of the list")
+    delete.add_argument("session", help=SESSION)
+    delete.add_argument("-y", "--yes", action="store_true", help="don't ask")
+
+    archive = actions.add_parser("archive", help="take a conversation out of the list and keep it")
+    archive.add_argument("session", help=SESSION)
+
+    restore = actions.add_parser("restore", help="bring a deleted or archived conversation back")
+    restore.add_argument("session", help="its whole id")
+
+
+def _add_models(commands: argparse._SubParsersAction[_Parser]) -> None:
+    models = commands.add_parser("models", help="list, add and remove models")
+    actions = models.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+
+    lister = actions.add_parser("list", help="the models that can answer, and those to be had")
+    lister.add_argument("--json", action="store_true", help="print them as JSON")
+
+    add = actions.add_parser("add", help="fetch an embedded model")
+    add.add_argument("model", help="a known name, the address of a GGUF file, or its path")
+    add.add_argument("--name", help="what to call it")
+    add.add_argument("--sha256", metavar="HASH", help="the hash that the file must have")
+
+    remove = actions.add_parser("remove", help="delete an embedded model from the disk")
+    remove.add_argument("model", help="its name")
+
+
+def _add_stats(commands: argparse._SubParsersAction[_Parser]) -> None:
+    stats = commands.add_parser("stats", help="what answers cost: tokens by day, model and session")
+    stats.add_argument("--limit", type=_positive, default=20, metavar="N", help="at most N of each")
+    stats.add_argument("--json", action="store_true", help="print them as JSON")
+
+    context = commands.add_parser(
+        "context",
+        help="what a model is shown of a conversation",
+        description="What a model would be shown if the last question of a conversation were\n"
+        "asked now: each part, its tokens, and what there was no room for.",
+    )
+    context.add_argument("session", help=SESSION)
+    context.add_argument("--json", action="store_true", help="print it as JSON, the messages too")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _model_ref(text: str) -> str:
+    provider, _, name = text.partition(":")
+    if not (provider and name):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no model; write `provider:name`, as in `ollama:llama3.2`"
+        )
+    return text

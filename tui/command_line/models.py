@@ -1,0 +1,111 @@
+"""`scrubjay models`: who can answer, and how to get more of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engine.llm import catalog
+from engine.models import DEFAULT_NAME
+from tui.command_line.console import CommandError, Exit, Progress, say, say_json
+from tui.command_line.running import opened
+
+if TYPE_CHECKING:
+    import argparse
+
+    from engine.config import Paths, Settings
+    from engine.llm.base import ModelInfo
+
+
+async def models(options: argparse.Namespace, settings: Settings, paths: Paths) -> int:
+    """Do what `scrubjay models ACTION` asks for.
+
+    Raises:
+        CommandError: The model is not one to be added here.
+        ModelError: It could not be fetched or removed.
+    """
+    match options.action:
+        case "list":
+            await _list(settings, paths, as_objects=options.json)
+        case "add":
+            await _add(paths, options.model, options.name, options.sha256)
+        case "remove":
+            _remove(paths, options.model)
+    return Exit.DONE
+
+
+async def _list(settings: Settings, paths: Paths, *, as_objects: bool) -> None:
+    async with opened(settings, paths) as engine:
+        ready = await engine.models.listing()
+    names = {info.name for info in ready if info.provider == "embedded"}
+    to_be_had = [known for known in catalog.KNOWN.values() if known.name not in names]
+    if as_objects:
+        say_json(
+            {
+                "ready": [_object(info) for info in ready],
+                "known": [
+                    {
+                        "name": known.name,
+                        "parameters": known.parameters,
+                        "size_bytes": known.size_bytes,
+                        "context_length": known.context_length,
+                        "licence": known.licence,
+                        "note": known.note,
+                    }
+                    for known in to_be_had
+                ],
+            }
+        )
+        return
+    say("Ready to answer:" if ready else "No model is ready to answer yet.")
+    for info in ready:
+        size = f"{info.size_bytes / 1e9:.1f} GB" if info.size_bytes else ""
+        say(f"  {info.ref:<36} {info.parameters or '':>6}  {size:>8}  {info.note}".rstrip())
+    say("\nTo be had with `scrubjay models add NAME`:")
+    for known in to_be_had:
+        size = f"{known.size_bytes / 1e9:.1f} GB"
+        say(f"  {known.name:<36} {known.parameters:>6}  {size:>8}  {known.licence}. {known.note}")
+
+
+def _object(info: ModelInfo) -> dict[str, Any]:
+    return {
+        "ref": info.ref,
+        "provider": info.provider,
+        "name": info.name,
+        "parameters": info.parameters,
+        "quantization": info.quantization,
+        "size_bytes": info.size_bytes,
+        "context_length": info.context_length,
+        "window": info.window,
+        "capabilities": sorted(info.capabilities),
+        "loaded": info.loaded,
+        "note": info.note,
+    }
+
+
+async def _add(paths: Paths, what: str, name: str | None, sha256: str | None) -> None:
+    from engine.llm import weights
+
+    provider, _, rest = what.partition(":")
+    if provider == "ollama":
+        raise CommandError(
+            "Ollama fetches its models itself.", f"Run `ollama pull {rest}` on its machine."
+        )
+    if provider == "embedded":
+        what = rest
+    with Progress() as progress:
+
+        def show(done: int, total: int | None) -> None:
+            size = (
+                f"{done / 1e6:,.0f} of {total / 1e6:,.0f} MB" if total else f"{done / 1e6:,.0f} MB"
+            )
+            progress.show(f"{size}  {what}", done / total if total else None)
+
+        model = await weights.add(paths, what, name=name, sha256=sha256, progress=show)
+    say(f"embedded:{model.name} is ready ({model.size_bytes / 1e6:,.0f} MB).")
+
+
+def _remove(paths: Paths, name: str) -> None:
+    model = catalog.remove(paths, name.removeprefix("embedded:"))
+    back = model.name if model.name in catalog.KNOWN else model.source
+    hint = " It is fetched again when it is needed." if model.name == DEFAULT_NAME else ""
+    say(f"Removed embedded:{model.name}.{hint or f' `scrubjay models add {back}` brings it back.'}")

@@ -1,0 +1,110 @@
+"""Everything that can be done, by name: for the command palette and as slash commands."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.screen import Screen
+
+
+class Command(NamedTuple):
+    """Something that the chat screen can do: its method `action_` + `action`."""
+
+    action: str
+    title: str
+    help: str
+    slash: str = ""
+    takes: str = ""
+    """What may follow the slash command, in capitals."""
+
+
+COMMANDS = (
+    Command("new", "New conversation", "Begin an empty conversation", "/new"),
+    Command("choose_model", "Choose the model", "Which model answers from now on", "/model", "REF"),
+    Command("rename", "Rename the conversation", "Give it another title", "/rename", "TITLE"),
+    Command("delete", "Delete the conversation", "Take it out of the list", "/delete"),
+    Command("undo_delete", "Undo the deletion", "Bring the last deleted one back", "/undo"),
+    Command("retry", "Answer again", "Ask for the last answer once more", "/retry"),
+    Command("stop", "Stop the answer", "Keep what has come of it", "/stop"),
+    Command(
+        "research",
+        "Research a question",
+        "Look everywhere at once, and cite what was found",
+        "/research",
+        "QUESTION",
+    ),
+    Command("find", "Find in the conversation", "Words in what is shown", "/find", "WORDS"),
+    Command("copy_answer", "Copy the last answer", "To the clipboard, as Markdown", "/copy"),
+    Command("toggle_sidebar", "Conversations", "Go to the sidebar, or hide it"),
+    Command("toggle_inspector", "Inspector", "Tokens, memory, research, workers; or hide them"),
+    Command("change_theme", "Change the theme", "Light, dark and others", "/theme", "NAME"),
+    Command("help", "Help", "Every key and command, searchable", "/help"),
+    Command("quit", "Quit", "Everything is kept", "/quit"),
+)
+
+SLASH = {command.slash: command for command in COMMANDS if command.slash}
+
+
+class Slash(NamedTuple):
+    """What was written as a command; `command` is None when there is none of that name."""
+
+    word: str
+    command: Command | None
+    argument: str
+
+
+def read_slash(text: str) -> Slash | None:
+    """The slash command in `text`; None when the text is for the model.
+
+    `/usr/bin` and a slash behind a blank are for the model.
+    """
+    found = re.fullmatch(r"(/[a-z]+)(?:\s+(.*))?", text.rstrip(), re.DOTALL)
+    if found is None:
+        return None
+    return Slash(found[1], SLASH.get(found[1]), (found[2] or "").strip())
+
+
+def keys_of(screen: Screen[Any], action: str) -> str:
+    """The key that does `action` on a screen, as people write it; empty when there is none."""
+    for active in screen.active_bindings.values():
+        if active.binding.action.rpartition(".")[2] == action:
+            return active.binding.key
+    return ""
+
+
+class Commands(Provider):
+    """The commands, in the palette."""
+
+    async def discover(self) -> Hits:
+        """All of them."""
+        for command in COMMANDS:
+            yield DiscoveryHit(command.title, self._runner(command), help=self._help(command))
+
+    async def search(self, query: str) -> Hits:
+        """Those that fit what was typed."""
+        matcher = self.matcher(query)
+        for command in COMMANDS:
+            score = max(matcher.match(command.title), matcher.match(command.slash))
+            if score > 0:
+                title = matcher.highlight(command.title)
+                yield Hit(score, title, self._runner(command), help=self._help(command))
+
+    def _runner(self, command: Command) -> Callable[[], object]:
+        return partial(run, self.screen, command)
+
+    def _help(self, command: Command) -> str:
+        ways = [way for way in (keys_of(self.screen, command.action), command.slash) if way]
+        return f"{command.help} ({', '.join(ways)})" if ways else command.help
+
+
+def run(screen: Screen[Any], command: Command, argument: str = "") -> object:
+    """Do it; what it returns, Textual awaits if it can be awaited."""
+    method = getattr(screen, f"action_{command.action}")
+    return method(argument) if argument and command.takes else method()

@@ -1,0 +1,483 @@
+"""The chat screen: sidebar, conversation and inspector, and everything that can be done there."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal
+from textual.screen import Screen
+
+from engine.events import Event, Notice, SessionChanged, SessionDeleted
+from engine.llm.base import ModelError
+from storage.errors import StorageError
+from storage.records import Role
+from tui.commands import SLASH, read_slash, run
+from tui.harmless import visible
+from tui.widgets.composer import Composer
+from tui.widgets.conversation import Conversation
+from tui.widgets.key_bar import KeyBar
+from tui.widgets.status_line import StatusLine
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Literal
+
+    from textual import events
+    from textual.app import ComposeResult
+
+    from engine.engine import Engine
+    from tui.transcript.events import (
+        Copied,
+        LinkOpened,
+        LinksListed,
+        LoadFailed,
+        RetryRequested,
+    )
+    from tui.widgets.inspector import Inspector
+    from tui.widgets.session_list import SessionList
+
+log = logging.getLogger(__name__)
+
+FIRST_REST = 0.1
+"""Seconds after the first frame until what it does not show is made; what is typed goes first."""
+
+SECOND_REST = 0.05
+"""Seconds from then until the search for a model begins."""
+
+SIDEBAR_CELLS = 32
+INSPECTOR_CELLS = 42
+CONVERSATION_CELLS = 66
+"""A pane has a column of its own where the conversation keeps at least so many cells beside it."""
+
+
+def _key(
+    keys: str, action: str, name: str, words: str, *, show: bool = True, priority: bool = False
+) -> Binding:
+    # A key with priority overtakes those before it that are still on their way to a widget, so only
+    # those have it that Textual gives it to.
+    return Binding(keys, action, name, tooltip=words, show=show, priority=priority)
+
+
+class ChatScreen(Screen[None]):
+    """Where everything happens. Dialogs open over it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        _key("escape", "stop", "Stop", "Stop the answer; what has come stays"),
+        _key("escape", "back", "Back", "Close a pane, go back to writing"),
+        _key("ctrl+n", "new", "New", "Begin an empty conversation"),
+        _key("ctrl+b,f3", "toggle_sidebar", "Chats", "Go to past conversations; again hides"),
+        _key(
+            "ctrl+o,f4",
+            "toggle_inspector",
+            "Inspector",
+            "Tokens, memory, research, workers; again hides",
+        ),
+        _key("ctrl+t", "choose_model", "Model", "Choose which model answers"),
+        _key("ctrl+r", "retry", "Retry", "Ask for the last answer once more", show=False),
+        _key("ctrl+f", "find", "Find", "Find words in this conversation", show=False),
+        _key("f2", "rename", "Rename", "Give the conversation another title", show=False),
+        _key("ctrl+p", "app.command_palette", "Menu", "Everything by name", priority=True),
+        _key("f1", "help", "Help", "Every key and command"),
+        _key("question_mark", "help", "Help", "Every key and command", show=False),
+        _key("ctrl+q", "app.quit", "Quit", "Quit; everything is kept", priority=True),
+    ]
+
+    AUTO_FOCUS = "Composer"
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self._engine = engine
+        self._unsubscribe: Callable[[], None] | None = None
+        self._settled = False
+        self._sessions: SessionList | None = None
+        self._inspector: Inspector | None = None
+        self._deleted: list[str] = []
+        """Sessions that were deleted in this run and can be brought back, the last one last."""
+
+        settings = engine.settings.ui
+        self._wanted: dict[str, bool | None] = {
+            "sidebar": None if settings.sidebar else False,
+            "inspector": None if settings.inspector else False,
+        }
+        """What the user wants shown; None leaves it to the width."""
+
+    def compose(self) -> ComposeResult:
+        """The panes; what is inside the outer two comes after the first frame."""
+        width = self.app.size.width
+        with Horizontal(id="panes"):
+            yield Container(id="sidebar", classes=self._classes_of("sidebar", width))
+            yield Conversation(self._engine)
+            yield Container(id="inspector", classes=self._classes_of("inspector", width))
+        yield StatusLine(self._engine)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Listen to the engine; leave everything slow until the first frame is there."""
+        self.conversation = self.query_one(Conversation)
+        self.query_one(Composer).commands = [
+            (f"{name} {command.takes}".rstrip(), command.help) for name, command in SLASH.items()
+        ]
+        self._unsubscribe = self._engine.events.subscribe(self._hear)
+        self.call_after_refresh(self.set_timer, FIRST_REST, self._settle)
+
+    def on_unmount(self) -> None:
+        """Listen no more."""
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+
+    async def _settle(self) -> None:
+        self._settled = True
+        await self.conversation.settle()
+        self._arrange()
+        self.set_timer(SECOND_REST, self._find_model)
+
+    def _find_model(self) -> None:
+        self._engine.models.find()
+        if self._engine.settings.memory.recall:
+            self._engine.load_memory()
+
+    def _hear(self, event: Event) -> None:
+        match event:
+            case Notice(text=text, severity=severity):
+                self._say(text, severity)
+            case SessionDeleted(session_id=session_id):
+                self._deleted.append(session_id)
+            case SessionChanged(session=session) if session.id in self._deleted:
+                self._deleted.remove(session.id)
+            case _:
+                pass
+
+    def _say(self, text: str, severity: str = "information") -> None:
+        known: dict[str, Literal["information", "warning", "error"]] = {
+            "warning": "warning",
+            "error": "error",
+        }
+        level = known.get(severity, "information")
+        timeout = 4 if level == "information" else 12
+        self.notify(visible(text), severity=level, timeout=timeout, markup=False)
+
+    # Panes
+
+    def _classes_of(self, pane: str, width: int) -> str:
+        """Whether a pane is shown, and whether it lies over the conversation for want of room."""
+        cells = SIDEBAR_CELLS if pane == "sidebar" else INSPECTOR_CELLS
+        if pane == "inspector" and "-shown" in (beside := self._classes_of("sidebar", width)):
+            width -= 0 if "-overlay" in beside else SIDEBAR_CELLS
+        fits = width - cells >= CONVERSATION_CELLS
+        wanted = self._wanted[pane]
+        shown = fits if wanted is None else wanted
+        return " ".join([*(["-shown"] if shown else []), *([] if fits else ["-overlay"])])
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Give panes a column, or take it, as the width allows."""
+        for pane, wanted in self._wanted.items():
+            # What was opened over a narrow screen is not what is wanted on a wide one.
+            if wanted and self._pane(pane).has_class("-overlay"):
+                self._wanted[pane] = None
+        self._arrange()
+
+    def _arrange(self) -> None:
+        for pane in self._wanted:
+            container = self._pane(pane)
+            classes = self._classes_of(pane, self.app.size.width)
+            if container.classes != set(classes.split()):
+                container.set_classes(classes)
+            if self._settled and container.has_class("-shown") and not container.children:
+                self._fill(container)
+
+    def _fill(self, container: Container) -> None:
+        """Mount what a pane shows, when it is first shown."""
+        if container.id == "sidebar":
+            from tui.widgets.session_list import SessionList
+
+            self._sessions = SessionList(self._engine)
+            container.mount(self._sessions)
+        else:
+            from tui.widgets.inspector import Inspector
+
+            self._inspector = Inspector(self._engine)
+            container.mount(self._inspector)
+        self._tell_session()
+
+    def _pane(self, name: str) -> Container:
+        return self.query_one(f"#{name}", Container)
+
+    def _toggle(self, name: str) -> None:
+        """Show a pane and go there; hide it when it is the one in use."""
+        pane = self._pane(name)
+        if self.focused is not None and pane in self.focused.ancestors:
+            self._wanted[name] = False
+            self._arrange()
+            self.conversation.composer.focus()
+        elif pane.has_class("-shown"):
+            self._enter(name)
+        else:
+            self._wanted[name] = True
+            self._arrange()
+            self.call_after_refresh(self._enter, name)
+
+    def _enter(self, name: str) -> None:
+        if name == "sidebar" and self._sessions is not None:
+            self._sessions.focus_rows()
+        elif name == "inspector" and self._inspector is not None:
+            self._inspector.focus_panel()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Close a pane that lies over the conversation when the focus leaves it."""
+        for name in self._wanted:
+            pane = self._pane(name)
+            if pane.has_class("-overlay") and pane not in event.widget.ancestors_with_self:
+                self._close_overlay(name)
+
+    def _close_overlay(self, name: str) -> None:
+        pane = self._pane(name)
+        if pane.has_class("-overlay") and pane.has_class("-shown"):
+            self._wanted[name] = None
+            self._arrange()
+
+    # What a person does
+
+    def action_new(self) -> None:
+        """Begin an empty conversation."""
+        self._switch(self.conversation.new)
+
+    def action_toggle_sidebar(self) -> None:
+        """Go to the conversations; hide them from there."""
+        self._toggle("sidebar")
+
+    def action_toggle_inspector(self) -> None:
+        """Go to the inspector; hide it from there."""
+        self._toggle("inspector")
+
+    def action_stop(self) -> None:
+        """Stop the answer; what has come of it stays."""
+        self.run_worker(self.conversation.stop(), group="stop")
+
+    def action_back(self) -> None:
+        """Close what lies over the conversation, and go and write."""
+        for name in self._wanted:
+            self._close_overlay(name)
+        self.conversation.composer.focus()
+
+    def action_retry(self) -> None:
+        """Answer the last question again."""
+        self.run_worker(self.conversation.retry(), group="retry")
+
+    async def action_find(self, text: str = "") -> None:
+        """Find words in the conversation."""
+        await self.conversation.find(text)
+
+    def action_copy_answer(self) -> None:
+        """Copy the last answer as it was written."""
+        last = self.conversation.last
+        if last is None or last.role is not Role.ASSISTANT or not last.content:
+            self._say("There is no answer to copy yet.")
+            return
+        self.app.copy_to_clipboard(last.content)
+        self._say("Copied the last answer.")
+
+    def action_research(self, question: str = "") -> None:
+        """Look a question up everywhere at once; what happens is seen in the inspector."""
+        if question:
+            self.run_worker(self.conversation.research(question), group="send")
+        else:
+            self.conversation.composer.put("/research ")
+            self.conversation.composer.focus()
+
+    def action_rename(self, title: str = "") -> None:
+        """Give the conversation another title; ask for it if none is given."""
+        session = self.conversation.session
+        if session is None:
+            self._say("A conversation gets its title with its first message.")
+        elif title:
+            self.run_worker(self._rename(session.id, title), group="rename")
+        else:
+            from tui.screens.rename import RenameScreen
+
+            def rename(title: str | None) -> None:
+                if title:
+                    self.action_rename(title)
+
+            self.app.push_screen(RenameScreen(session.title), rename)
+
+    async def _rename(self, session_id: str, title: str) -> None:
+        try:
+            await self._engine.library.rename(session_id, title)
+        except StorageError as error:
+            self.conversation.report(error)
+
+    async def action_delete(self) -> None:
+        """Take the conversation out of the list; it can be brought back."""
+        session = self.conversation.session
+        if session is None:
+            self._say("There is nothing to delete.")
+            return
+        try:
+            for turn in reversed(self._engine.turns(session.id)):
+                await turn.stop()
+            await self._engine.library.delete(session.id)
+        except StorageError as error:
+            self.conversation.report(error)
+            return
+        self._say(f"Deleted “{session.title}”. /undo brings it back.")
+
+    async def action_undo_delete(self) -> None:
+        """Bring back what was deleted last, and open it."""
+        if not self._deleted:
+            self._say("Nothing was deleted in this run.")
+            return
+        try:
+            session = await self._engine.library.restore(self._deleted[-1])
+        except StorageError as error:
+            self.conversation.report(error)
+            return
+        self.open(session.id)
+
+    def action_choose_model(self, ref: str = "") -> None:
+        """Choose which model answers from now on; show those that there are if none is named."""
+        if ref:
+            self.run_worker(self._choose(ref), group="model", exclusive=True)
+        else:
+            from tui.screens.model_picker import ModelPicker
+
+            self.app.push_screen(ModelPicker(self._engine.models))
+
+    async def _choose(self, ref: str) -> None:
+        try:
+            info = await self._engine.models.choose(ref)
+        except ModelError as error:
+            self._say(f"{error.failure.message} {error.failure.next_step}", "error")
+        else:
+            self._say(f"{info.ref} answers from now on.")
+
+    def action_change_theme(self, name: str = "") -> None:
+        """Change the colours for this run; show the themes if none is named."""
+        if not name:
+            self.app.search_themes()
+        elif name in self.app.available_themes:
+            self.app.theme = name
+        else:
+            self._say(f"There is no theme {name!r}.", "warning")
+
+    def action_help(self) -> None:
+        """Show every key and command."""
+        from tui.screens.help import HelpScreen
+
+        self.app.push_screen(HelpScreen(self))
+
+    async def action_quit(self) -> None:
+        """Quit; what is unfinished is kept."""
+        await self.app.action_quit()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Escape stops the answer that is being written; else it leads back to the composer."""
+        match action:
+            case "stop":
+                return self._in_conversation and self.conversation.answering
+            case "back":
+                return not isinstance(self.focused, Composer)
+            case _:
+                return True
+
+    @property
+    def _session_id(self) -> str | None:
+        session = self.conversation.session
+        return session.id if session else None
+
+    @property
+    def _in_conversation(self) -> bool:
+        return self.focused is not None and self.conversation in self.focused.ancestors
+
+    def open(self, session_id: str, position: int | None = None) -> None:
+        """Show a kept conversation."""
+        self._switch(partial(self.conversation.open, session_id, position))
+
+    def _switch(self, show: Callable[[], Awaitable[None]]) -> None:
+        for name in self._wanted:
+            self._close_overlay(name)
+        self.run_worker(show, group="open", exclusive=True)
+
+    # What widgets tell
+
+    def on_composer_submitted(self, message: Composer.Submitted) -> None:
+        """Do a command, or send the text."""
+        slash = read_slash(message.text)
+        if slash is None:
+            self.run_worker(self.conversation.send(message.text), group="send")
+        elif slash.command is None:
+            self.conversation.composer.give_back(message.text)
+            text = f"There is no command {slash.word}. To send it as it is, put a blank before it."
+            self._say(text, "warning")
+        else:
+            self.call_later(run, self, slash.command, slash.argument)
+
+    def on_conversation_shown(self, message: Conversation.Shown) -> None:
+        """Let the other panes show the same session."""
+        self._tell_session()
+        if message.last is not None:
+            self.query_one(StatusLine).show_last(message.last)
+        self.refresh_bindings()
+
+    def _tell_session(self) -> None:
+        self.query_one(StatusLine).session_id = self._session_id
+        if self._sessions is not None:
+            self._sessions.current = self._session_id
+        if self._inspector is not None:
+            self._inspector.session_id = self._session_id
+
+    def on_conversation_busy(self) -> None:
+        """There is something to stop, or not any more."""
+        self.query_one(StatusLine).refresh()
+        self.refresh_bindings()
+
+    def on_session_list_opened(self, message: SessionList.Opened) -> None:
+        """Show what was chosen in the sidebar."""
+        self.open(message.session_id, message.position)
+
+    def on_session_list_new_requested(self) -> None:
+        """Begin an empty conversation."""
+        self.action_new()
+
+    def on_inspector_jump(self, message: Inspector.Jump) -> None:
+        """Show where something was said."""
+        self.open(message.session_id, message.position)
+
+    def on_transcript_retry_requested(self, message: RetryRequested) -> None:
+        """Answer again; only the last answer can be replaced."""
+        last = self.conversation.last
+        if last is not None and message.message.id == last.id:
+            self.action_retry()
+        else:
+            self._say("Only the last answer can be given again.")
+
+    def on_transcript_copied(self, message: Copied) -> None:
+        """Confirm it, for nothing else shows it."""
+        self._say(f"Copied {message.what}.")
+
+    def on_transcript_link_opened(self, message: LinkOpened) -> None:
+        """Open an address of the web in the browser; show any other."""
+        self._open_link(message.address)
+
+    def _open_link(self, address: str) -> None:
+        if address.startswith(("https://", "http://", "mailto:")):
+            self.app.open_url(address)
+            self._say(f"Opening {address}")
+        else:
+            self._say(f"Not opened, because it is no address of the web: {address}")
+
+    def on_transcript_links_listed(self, message: LinksListed) -> None:
+        """Let the reader choose one."""
+        from tui.screens.links import LinksScreen
+
+        def opened(address: str | None) -> None:
+            if address:
+                self._open_link(address)
+
+        self.app.push_screen(LinksScreen(message.links), opened)
+
+    def on_transcript_load_failed(self, message: LoadFailed) -> None:
+        """Say why there are gaps."""
+        self._say(f"Messages could not be read: {message.error}", "error")

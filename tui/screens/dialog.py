@@ -1,0 +1,50 @@
+"""What dialogs share: a framed box over the dimmed screen, closed by Escape."""
+
+from __future__ import annotations
+
+from typing import ClassVar, TypeVar
+
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+
+Result = TypeVar("Result")
+
+
+class Dialog(ModalScreen[Result | None]):
+    """A box over the screen. Its first child is the box."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Close")]
+
+    DEFAULT_CSS = """
+    Dialog { align: center middle; background: $background 60%; }
+    Dialog > Vertical {
+        width: 90%;
+        max-width: 88;
+        height: auto;
+        max-height: 90%;
+        padding: 0 1;
+        border: round $primary;
+        border-title-color: $primary;
+        border-subtitle-color: $text-muted;
+        background: $background;
+    }
+    Dialog Input, Dialog Input:focus {
+        height: 1;
+        border: none;
+        padding: 0 1;
+        margin: 1 0;
+        background: $surface;
+    }
+    Dialog OptionList, Dialog OptionList:focus {
+        height: auto;
+        max-height: 100%;
+        border: none;
+        padding: 0;
+        background: $background;
+        scrollbar-size-vertical: 1;
+    }
+    """
+
+    def action_cancel(self) -> None:
+        """Close, and change nothing."""
+        self.dismiss(None)

@@ -1,0 +1,133 @@
+"""Help: every key as it is bound, and every command, searchable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Input, Static
+
+from tui.commands import COMMANDS
+from tui.screens.dialog import Dialog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from textual.app import ComposeResult
+    from textual.dom import DOMNode
+    from textual.screen import Screen
+
+KEY_CELLS = 20
+
+SECTIONS = {
+    "ChatScreen": "Everywhere",
+    "Composer": "Writing",
+    "Transcript": "Reading",
+    "FindBar": "Finding",
+    "SessionList": "Conversations",
+    "Inspector": "Inspector",
+}
+"""The widgets whose keys are listed, by the name of their class, in this order."""
+
+
+class Entry(NamedTuple):
+    """A key or a command, and what it does."""
+
+    section: str
+    key: str
+    words: str
+
+
+class HelpScreen(Dialog[None]):
+    """Lists the bindings of a screen and of its widgets as they are, not as they were planned."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "scroll(1)", "Down", show=False, priority=True),
+        Binding("up", "scroll(-1)", "Up", show=False, priority=True),
+        Binding("pagedown", "scroll(10)", "Page down", show=False, priority=True),
+        Binding("pageup", "scroll(-10)", "Page up", show=False, priority=True),
+        Binding("f1", "cancel", "Close", show=False),
+    ]
+
+    DEFAULT_CSS = """
+    HelpScreen > Vertical { height: 90%; }
+    HelpScreen VerticalScroll { height: 1fr; scrollbar-size-vertical: 1; }
+    HelpScreen #entries { height: auto; padding: 0 1; }
+    """
+
+    def __init__(self, screen: Screen[Any]) -> None:
+        super().__init__()
+        self._entries = [*_bindings(screen), *_commands()]
+
+    def compose(self) -> ComposeResult:
+        """A search field over the list."""
+        with Vertical() as box:
+            box.border_title = "Help"
+            box.border_subtitle = "type to search · up and down scroll · escape closes"
+            yield Input(placeholder="Search for a key or a word")
+            with VerticalScroll(can_focus=False):
+                yield Static(_listed(self._entries), id="entries")
+
+    def on_input_changed(self, message: Input.Changed) -> None:
+        """Show what fits."""
+        words = message.value.lower().split()
+        fitting = [
+            entry
+            for entry in self._entries
+            if all(word in f"{entry.section} {entry.key} {entry.words}".lower() for word in words)
+        ]
+        self.query_one("#entries", Static).update(_listed(fitting))
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll while the search field keeps the focus."""
+        self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
+
+
+def _bindings(screen: Screen[Any]) -> Iterator[Entry]:
+    nodes: dict[str, DOMNode] = {}
+    for node in (screen, *screen.query("*")):
+        nodes.setdefault(type(node).__name__, node)
+    for name, section in SECTIONS.items():
+        if name in nodes:
+            yield from _of(nodes[name], section, screen)
+
+
+def _of(node: DOMNode, section: str, screen: Screen[Any]) -> Iterator[Entry]:
+    """The keys of one node, those of the classes it is made from included; one row an action."""
+    rows: dict[str, tuple[list[str], str]] = {}
+    taken: set[str] = set()
+    for cls in type(node).__mro__:
+        own = list(Binding.make_bindings(cls.__dict__.get("BINDINGS", ())))
+        for binding in own:
+            if binding.key not in taken and binding.description:
+                words = binding.tooltip or binding.description
+                keys, _ = rows.setdefault(binding.action, ([], words))
+                keys.append(screen.app.get_key_display(binding))
+        taken.update(binding.key for binding in own)
+    for keys, words in rows.values():
+        yield Entry(section, ", ".join(keys), words)
+
+
+def _commands() -> Iterator[Entry]:
+    for command in COMMANDS:
+        if command.slash:
+            words = f"{command.title}: {command.help[:1].lower()}{command.help[1:]}"
+            yield Entry("Commands", f"{command.slash} {command.takes}".rstrip(), words)
+
+
+def _listed(entries: list[Entry]) -> Content:
+    if not entries:
+        return Content.styled("Nothing has that in it.", "$text-muted")
+    lines: list[Content] = []
+    section = ""
+    for entry in entries:
+        if entry.section != section:
+            section = entry.section
+            lines += [*([Content("")] if lines else []), Content.styled(section, "bold $primary")]
+        key = Content.styled(entry.key, "$text-accent")
+        lines.append(
+            Content("  ") + key.pad_right(max(1, KEY_CELLS - key.cell_length)) + entry.words
+        )
+    return Content("\n").join(lines)

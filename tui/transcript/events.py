@@ -1,0 +1,52 @@
+"""What the transcript tells the screen that it is on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.message import Message as Event
+
+if TYPE_CHECKING:
+    from storage.records import Message
+
+
+class Copied(Event, namespace="transcript"):
+    """Text went to the clipboard."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.what = what
+        """What it was, in a few words: `message`, `python code, block 2 of 3` …"""
+
+
+class LinkOpened(Event, namespace="transcript"):
+    """The reader wants to see this address."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self.address = address
+
+
+class LinksListed(Event, namespace="transcript"):
+    """The reader wants to choose among the links of a message."""
+
+    def __init__(self, links: list[tuple[str, str]]) -> None:
+        super().__init__()
+        self.links = links
+        """The text and the address of each."""
+
+
+class RetryRequested(Event, namespace="transcript"):
+    """The reader wants this answer again."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__()
+        self.message = message
+
+
+class LoadFailed(Event, namespace="transcript"):
+    """Messages could not be fetched; they are asked for again when the reader moves."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error

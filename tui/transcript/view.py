@@ -1,0 +1,343 @@
+"""The transcript: a conversation that can be read, searched, copied from and acted on by keys."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+from textual.binding import Binding, BindingType
+from textual.geometry import Offset
+from textual.selection import Selection
+
+from storage.records import Finish, Message
+from tui.transcript import events, markdown, selecting
+from tui.transcript.canvas import Canvas
+from tui.transcript.finding import Finder, Place
+from tui.transcript.look import ACTION, END, RETRY, STYLE_SHEET, TOGGLE_FOLD, TOGGLE_THINKING
+from tui.transcript.message import Folds
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from textual.events import Click
+
+    from tui.transcript.pages import Pages
+    from tui.transcript.palette import Mark
+    from tui.transcript.text import Line
+
+log = logging.getLogger(__name__)
+
+_RETRYABLE = (Finish.FAILED, Finish.STOPPED, Finish.INTERRUPTED)
+
+
+class Transcript(Canvas, can_focus=True):
+    """The conversation on the screen, and what its reader can do with it.
+
+    Keys act on the current message: the one under the cursor, which `[` and `]` move, else the last
+    one on the screen. What goes beyond the transcript is told to the screen by events.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "scroll_up", "Line up", show=False),
+        Binding("down,j", "scroll_down", "Line down", show=False),
+        Binding("pageup", "page_up", "Page up", show=False),
+        Binding("pagedown", "page_down", "Page down", show=False),
+        Binding("home,g", "scroll_home", "To the beginning", show=False),
+        Binding("end,G", "scroll_end", "To the end", show=False),
+        Binding("alt+up,left_square_bracket", "previous_message", "Previous message", show=False),
+        Binding("alt+down,right_square_bracket", "next_message", "Next message", show=False),
+        Binding("c", "copy_message", "Copy message"),
+        Binding("y", "copy_code", "Copy code"),
+        Binding("o", "open_link", "Open link"),
+        Binding("t", "toggle_thinking", "Thinking"),
+        Binding("space", "toggle_fold", "Fold"),
+        Binding("n", "find_next", "Next match"),
+        Binding("N", "find_previous", "Previous match"),
+        Binding("r", "retry", "Retry"),
+    ]
+
+    DEFAULT_CSS = STYLE_SHEET
+
+    Copied: TypeAlias = events.Copied
+    LinkOpened: TypeAlias = events.LinkOpened
+    LinksListed: TypeAlias = events.LinksListed
+    RetryRequested: TypeAlias = events.RetryRequested
+    LoadFailed: TypeAlias = events.LoadFailed
+
+    def _reset(self, pages: Pages) -> None:
+        super()._reset(pages)
+        self._finder: Finder | None = None
+        self._code_copied = ("", -1)
+
+    # Moving
+
+    def scroll_to_message(self, position: int) -> None:
+        """Bring the message at `position` to the top and put the cursor on it."""
+        if 0 <= position < len(self._layout):
+            self._cursor = position
+            self._hold(position)
+
+    def _scroll_by(self, rows: int) -> None:
+        self.scroll_to(y=self._top + rows, animate=False)
+
+    def action_scroll_up(self) -> None:
+        """Scroll a line up."""
+        self._scroll_by(-1)
+
+    def action_scroll_down(self) -> None:
+        """Scroll a line down."""
+        self._scroll_by(1)
+
+    def action_page_up(self) -> None:
+        """Scroll a page up, two lines less so that the eye finds its place."""
+        self._scroll_by(2 - self._height)
+
+    def action_page_down(self) -> None:
+        """Scroll a page down, two lines less so that the eye finds its place."""
+        self._scroll_by(self._height - 2)
+
+    def action_scroll_home(self) -> None:
+        """Go to the first message."""
+        self.scroll_to_message(0)
+
+    def action_scroll_end(self) -> None:
+        """Go to the end, and follow it from there."""
+        self._deselect()
+        self._held = None
+        self._cursor = None
+        self._following = True
+        self._arrange()
+
+    def action_previous_message(self) -> None:
+        """Put the cursor on the message before."""
+        self._move_cursor(-1)
+
+    def action_next_message(self) -> None:
+        """Put the cursor on the message behind."""
+        self._move_cursor(1)
+
+    def _move_cursor(self, step: int) -> None:
+        first, last = self._visible()
+        if self._cursor is not None and first <= self._cursor < last:
+            target = self._cursor + step
+        else:
+            # The first step puts the cursor on what the reader looks at.
+            target = last - 1 if step < 0 else first
+        if target >= len(self._layout):
+            self.action_scroll_end()
+        elif target >= 0:
+            self._cursor = target
+            top = self._layout.heights.top(target)
+            bottom = top + self._layout.heights[target]
+            if self._top <= top and bottom <= self._top + self._height:
+                self._repaint()
+            else:
+                self._hold(target)
+        self.refresh_bindings()
+
+    # What can be done with a message
+
+    @property
+    def current(self) -> Message | None:
+        """The message that keys act on: under the cursor, else the last one on the screen."""
+        first, last = self._visible()
+        if self._cursor is not None and first <= self._cursor < last:
+            return self._layout.message(self._cursor)
+        return self._layout.message(last - 1) if last else None
+
+    def action_copy_message(self) -> None:
+        """Copy the selected text, or the current message as it was written."""
+        if selected := self.screen.get_selected_text():
+            self._copy(selected, "selection")
+        elif message := self.current:
+            self._copy(message.content, "message")
+
+    def action_copy_code(self) -> None:
+        """Copy a block of code of the current message; again for the next one."""
+        message = self.current
+        blocks = markdown.code_blocks(message.content) if message else []
+        if not message or not blocks:
+            self.notify("There is no code in this message.", severity="warning", timeout=3)
+            return
+        before, index = self._code_copied
+        index = (index + 1) % len(blocks) if before == message.id else 0
+        self._code_copied = (message.id, index)
+        code, language = blocks[index]
+        name = f"{language} code" if language else "code"
+        self._copy(code, f"{name}, block {index + 1} of {len(blocks)}")
+
+    def _copy(self, text: str, what: str) -> None:
+        self.app.copy_to_clipboard(text)
+        self.post_message(self.Copied(what))
+
+    def action_open_link(self) -> None:
+        """Open the link of the current message, or list its links."""
+        message = self.current
+        found = markdown.links(message.content) if message else []
+        if len(found) == 1:
+            self.post_message(self.LinkOpened(found[0][1]))
+        elif found:
+            self.post_message(self.LinksListed(found))
+        else:
+            self.notify("There is no link in this message.", severity="warning", timeout=3)
+
+    def action_toggle_thinking(self) -> None:
+        """Show or hide what the model thought before the current message."""
+        if (message := self.current) is not None:
+            self._toggle(message, TOGGLE_THINKING)
+
+    def action_toggle_fold(self) -> None:
+        """Fold the current message to its first lines, or unfold it."""
+        if (message := self.current) is not None:
+            self._toggle(message, TOGGLE_FOLD)
+
+    def _toggle(self, message: Message, what: str) -> None:
+        position = self._layout.position_of(message.id)
+        view = None if position is None else self._layout.lay_out(position)
+        if position is None or view is None:
+            return
+        if what == TOGGLE_FOLD:
+            self._fold(position, folded=not view.is_folded)
+        elif view.has_thinking:
+            self._fold(position, thinking_open=not view.thinking_is_open)
+
+    def _fold(self, position: int, **choice: bool) -> None:
+        message = self._layout.message(position)
+        if message is not None:
+            folds = self._layout.folds.get(message.id, Folds())
+            self._layout.folds[message.id] = folds._replace(**choice)
+            self._relay(position)
+
+    def action_retry(self) -> None:
+        """Ask for the current answer again, where it did not end well."""
+        message = self.current
+        if message is not None and message.finish in _RETRYABLE:
+            self.post_message(self.RetryRequested(message))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what can be done now."""
+        if action == "retry":
+            message = self.current
+            return message is not None and message.finish in _RETRYABLE
+        if action in ("find_next", "find_previous"):
+            return self._finder is not None
+        return True
+
+    # Finding
+
+    def _marks(self, line: Line, position: int, row: int) -> tuple[Mark, ...]:
+        """What is found and what is selected in a row."""
+        found: list[Mark] = []
+        if self._finder is not None and row:  # the header is not part of what was said
+            for start, end in self._finder.spans(line.text):
+                current = self._finder.place == (position, row, start)
+                found.append((start, end, "match-current" if current else "match"))
+        return (*found, *super()._marks(line, position, row))
+
+    async def find(
+        self, text: str, search: Callable[[str], Awaitable[Sequence[int]]] | None = None
+    ) -> int:
+        """Highlight `text` everywhere, and say in how many messages it is.
+
+        Args:
+            text: What to find, upper or lower case; nothing ends the search.
+            search: Gives the positions of the messages that contain it, in rising order. Without
+                it the whole conversation is read.
+
+        Raises: what `search` or the conversation's `load` raises.
+        """
+        self._finder = finder = Finder(text) if text else None
+        self.refresh_bindings()
+        self._repaint()
+        if finder is None:
+            return 0
+        pages = self._layout.pages
+        found = await (search(text) if search else pages.search(finder.matches))
+        finder.positions = list(found)
+        return len(finder.positions)
+
+    async def action_find_next(self) -> None:
+        """Go to the next match."""
+        await self._go_to_match(1)
+
+    async def action_find_previous(self) -> None:
+        """Go to the match before."""
+        await self._go_to_match(-1)
+
+    async def _go_to_match(self, step: int) -> None:
+        if self._finder is None:
+            return
+        try:
+            await self._find(self._finder, step)
+        except Exception as error:
+            log.exception("messages could not be fetched")
+            self.post_message(self.LoadFailed(error))
+
+    async def _find(self, finder: Finder, step: int) -> None:
+        first, last = self._visible()
+        place = finder.place or (Place(first - 1, 0, 0) if step > 0 else Place(last, 0, 0))
+        matches = await self._matches(finder, place.position)
+        ahead = [m for m in matches if (m > place if step > 0 else m < place)]
+        if not ahead:
+            position = finder.following(place.position, step)
+            ahead = [] if position is None else await self._matches(finder, position)
+        if ahead and finder is self._finder:
+            finder.place = ahead[0] if step > 0 else ahead[-1]
+            self._cursor = finder.place.position
+            self._hold(finder.place.position, finder.place.row - self._height // 3)
+
+    async def _matches(self, finder: Finder, position: int) -> list[Place]:
+        """The matches in the rows of a message, which is unfolded where they are hidden."""
+        pages = self._layout.pages
+        for number in pages.missing(position, position + 1):
+            await pages.fetch(number, number)
+        message = self._layout.message(position)
+        view = self._layout.lay_out(position)
+        if message is None or view is None or not finder.matches(message):
+            return []
+        if not (places := finder.in_lines(position, view.lines)):
+            self._fold(position, folded=False, thinking_open=True)
+            view = self._layout.lay_out(position)
+            places = finder.in_lines(position, view.lines) if view else []
+        return places or [Place(position, 0, 0)]
+
+    # The mouse
+
+    async def on_click(self, event: Click) -> None:
+        """Follow links and folds; select a word with two clicks, a line with three."""
+        event.prevent_default()
+        link = event.style.meta.get("link")
+        if event.chain == 1 and link and self.text_selection is None:
+            self._follow(link, self._layout.heights.at(self._top + event.y))
+        elif event.chain in (2, 3):
+            self._select_at(event)
+
+    def _follow(self, link: str, position: int) -> None:
+        message = self._layout.message(position)
+        if not link.startswith(ACTION):
+            self.post_message(self.LinkOpened(link))
+        elif link == END:
+            self.action_scroll_end()
+        elif message is not None and link == RETRY:
+            self.post_message(self.RetryRequested(message))
+        elif message is not None:
+            self._toggle(message, link)
+
+    def _select_at(self, event: Click) -> None:
+        _, offset = self.screen.get_widget_and_offset_at(event.screen_x, event.screen_y)
+        if offset is None:
+            return
+        position, row = selecting.split_row_number(offset.y)
+        view = self._layout.view(position)
+        if view is None or row >= view.height:
+            return
+        if event.chain == 2:
+            start, end = selecting.word_at(view.lines[row].text, max(0, offset.x))
+            selection = Selection(Offset(start, offset.y), Offset(end, offset.y))
+        else:
+            first, last = selecting.paragraph_at(view.lines, row)
+            selection = Selection(
+                Offset(0, selecting.row_number(position, first)),
+                Offset(len(view.lines[last].text), selecting.row_number(position, last)),
+            )
+        self.screen.selections = {self: selection}

@@ -1,0 +1,449 @@
+"""The conversation: the transcript of a session and the composer under it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message as Told
+from textual.widgets import Static
+
+from engine.consent import pending_calls
+from engine.events import (
+    AnswerDelta,
+    AnswerEnded,
+    AnswerRead,
+    ConsentNeeded,
+    Event,
+    MessageAdded,
+    ModelChanged,
+    SessionChanged,
+    SessionDeleted,
+    TurnEnded,
+)
+from engine.library import DRAFT
+from engine.llm.base import ModelError
+from storage.errors import StorageError
+from storage.records import Role
+from tui.harmless import visible
+from tui.widgets.composer import Composer
+from tui.widgets.welcome import Welcome
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from textual.app import ComposeResult
+    from textual.timer import Timer
+
+    from engine.consent import Decision
+    from engine.engine import Engine
+    from engine.turn import Turn
+    from storage.records import Message, Session, ToolCall
+    from tui.transcript import Transcript
+
+log = logging.getLogger(__name__)
+
+DRAFT_SECONDS = 1.0
+"""A draft is kept when nothing has been typed for so long."""
+
+WARM_SECONDS = 60.0
+"""For so long a model that was got ready needs no asking again."""
+
+HISTORY_MESSAGES = 200
+"""How far back the composer's history reaches in a session."""
+
+
+class Conversation(Vertical):
+    """One session at a time, or a new one that begins with the first message.
+
+    Attributes:
+        session: What is shown; None for a new conversation.
+        last: Its last message, as far as it is known.
+    """
+
+    DEFAULT_CSS = """
+    Conversation { width: 1fr; height: 1fr; }
+    Conversation > #title {
+        height: 1;
+        padding: 0 2;
+        color: $text-muted;
+        text-wrap: nowrap;
+        text-overflow: ellipsis;
+    }
+    Conversation > Transcript { display: none; padding: 0 0 0 1; }
+    Conversation.-begun > Transcript { display: block; }
+    Conversation.-begun > Welcome { display: none; }
+    """
+
+    class Shown(Told):
+        """Another session is on the screen, or the session has changed."""
+
+        def __init__(self, session: Session | None, last: Message | None) -> None:
+            super().__init__()
+            self.session = session
+            self.last = last
+
+    class Busy(Told):
+        """An answer has begun or ended: what can be stopped or retried is not what it was."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self._engine = engine
+        self._unsubscribe: Callable[[], None] | None = None
+        self._transcript: Transcript | None = None
+        self._session_id: str | None = None
+        self._missed: list[Event] | None = None
+        """What happens in a session while it is being opened."""
+
+        self._moved = False
+        """Whether messages have moved on behind others since the session was opened."""
+
+        self._reloading = asyncio.Lock()
+        self._sending = asyncio.Lock()
+        self._draft_timer: Timer | None = None
+        self._kept_draft = ""
+        self._warm_until = 0.0
+        self._new_draft = ""
+        self._status_of = ""
+        self.session: Session | None = None
+        self.last: Message | None = None
+
+    def compose(self) -> ComposeResult:
+        """A title, what stands for an empty transcript, and the composer."""
+        yield Static(id="title")
+        yield Welcome(self._engine)
+        yield Composer(id="composer")
+
+    def on_mount(self) -> None:
+        """Listen to the engine."""
+        self.composer = self.query_one(Composer)
+        self._unsubscribe = self._engine.events.subscribe(self._hear)
+
+    async def settle(self) -> None:
+        """Make the transcript, which the first frame can do without."""
+        if self._transcript is None:
+            from tui.transcript import Transcript
+
+            self._transcript = Transcript(id="transcript")
+            await self.mount(self._transcript, before=self.composer)
+
+    @property
+    def transcript(self) -> Transcript:
+        """The transcript; there is one as soon as there can be a session."""
+        assert self._transcript is not None
+        return self._transcript
+
+    async def on_unmount(self) -> None:
+        """Listen no more, and keep what was being written."""
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+        await self._keep_draft()
+
+    @property
+    def answering(self) -> bool:
+        """Whether an answer is being written here."""
+        return self._session_id is not None and self._engine.turn(self._session_id) is not None
+
+    # What a person does
+
+    async def new(self) -> None:
+        """Show an empty conversation; it is kept from its first message on."""
+        await self.settle()
+        await self._leave()
+        self._session_id = None
+        self.transcript.clear()
+        self._show(None, None)
+        self._put_draft(self._new_draft)
+        self.composer.focus()
+
+    async def open(self, session_id: str, position: int | None = None) -> None:
+        """Show a kept conversation, at its end or with the message at `position` on top."""
+        await self.settle()
+        if session_id != self._session_id:
+            await self._leave()
+            try:
+                await self._open(session_id)
+            except StorageError as error:
+                self.report(error)
+                await self.new()
+                return
+        if position is not None:
+            self.transcript.scroll_to_message(position)
+            self.transcript.focus()
+        else:
+            self.composer.focus()
+
+    async def _open(self, session_id: str) -> None:
+        self._session_id, self._missed = session_id, []
+        try:
+            session = await self._engine.library.session(session_id)
+            count = session.message_count
+            await self.transcript.open(count, partial(self._engine.library.page, session_id))
+            newest = await self._engine.library.page(session_id, max(0, count - 1), count)
+        finally:
+            missed, self._missed = self._missed, None
+        self._put_draft(str(session.state.get(DRAFT, "")))
+        self._show(session, newest[-1] if newest else None)
+        for event in missed:
+            self._hear(event)
+        for turn in self._engine.turns(session_id):
+            self.transcript.replace(turn.so_far)
+        self._show_status()
+        if not self._engine.turns(session_id):
+            self.ask_for_consent(pending_calls(session))
+
+    async def _reload(self) -> None:
+        """Show the session afresh: messages that waited in line have moved."""
+        async with self._reloading:
+            while self._moved and self._session_id is not None:
+                self._moved = False
+                draft = self.composer.text
+                await self._open(self._session_id)
+                self.composer.put(draft)
+
+    def _before_last(self, message: Message) -> bool:
+        return self.last is not None and message.position <= self.last.position
+
+    # Finding
+
+    async def find(self, text: str = "") -> None:
+        """Show the find bar, with some words in it if they are given."""
+        if self.session is None:
+            self.notify("There is nothing to look through yet.", timeout=3)
+            return
+        from tui.widgets.find_bar import FindBar
+
+        await self.query(FindBar).remove()
+        await self.mount(FindBar(self.transcript, text), before=self.composer)
+
+    async def on_find_bar_closed(self) -> None:
+        """Go back to writing."""
+        await self._end_finding()
+        self.composer.focus()
+
+    async def _end_finding(self) -> None:
+        await self.query("FindBar").remove()
+
+    # Consent
+
+    def ask_for_consent(self, calls: Sequence[ToolCall]) -> None:
+        """Ask what the user says to the calls that wait here, unless that is being asked."""
+        from tui.screens.consent import ConsentScreen
+
+        session_id = self._session_id
+        if session_id is None or not calls or isinstance(self.app.screen, ConsentScreen):
+            return
+        scopes = [self._engine.tools.scope(call) for call in calls]
+
+        def decided(decisions: dict[str, Decision] | None) -> None:
+            if decisions:
+                self.run_worker(self._confirm(session_id, decisions), group="confirm")
+
+        self.app.push_screen(ConsentScreen(calls, scopes), decided)
+
+    async def _confirm(self, session_id: str, decisions: dict[str, Decision]) -> None:
+        try:
+            await self._engine.confirm(session_id, decisions)
+        except StorageError as error:
+            self.report(error)
+
+    async def send(self, text: str) -> None:
+        """Ask; a text that could not be kept goes back into the composer."""
+        await self._send(text, self._engine.send)
+
+    async def research(self, question: str) -> None:
+        """Ask what is to be looked up; a question that could not be kept goes back."""
+        await self._send(question, self._engine.research)
+
+    async def _send(self, text: str, ask: Callable[[str | None, str], Awaitable[Turn]]) -> None:
+        async with self._sending:  # or two messages at once would begin two conversations
+            await self.settle()
+            try:
+                if self._session_id is None:
+                    session = await self._engine.library.create()
+                    self._session_id = session.id
+                    self._new_draft = ""
+                    self._show(session, None)
+                await ask(self._session_id, text)
+            except StorageError as error:
+                self.composer.give_back(text)
+                self.report(error)
+
+    async def stop(self) -> None:
+        """Stop the answer; what has come of it stays."""
+        if self._session_id is not None:
+            await self._engine.stop(self._session_id)
+
+    async def retry(self) -> None:
+        """Answer the last question again."""
+        if self._session_id is None:
+            return
+        try:
+            if await self._engine.retry(self._session_id) is None:
+                self.notify("There is nothing to answer again yet.", timeout=3)
+        except StorageError as error:
+            self.report(error)
+
+    def report(self, error: StorageError) -> None:
+        """Tell what storage could not do, and what helps."""
+        text = visible(f"{error.message} {error.next_step}".strip())
+        self.notify(text, severity="error", timeout=15, markup=False)
+
+    # Drafts and history
+
+    async def _leave(self) -> None:
+        await self._end_finding()
+        await self._keep_draft()
+        self.composer.forget_history()
+
+    async def _keep_draft(self) -> None:
+        if self._draft_timer is not None:
+            self._draft_timer.stop()
+            self._draft_timer = None
+        text = self.composer.text
+        if self._session_id is None:
+            self._new_draft = text
+        elif text != self._kept_draft:
+            try:
+                await self._engine.library.keep_draft(self._session_id, text)
+                self._kept_draft = text
+            except StorageError as error:
+                log.warning("a draft could not be kept: %s", type(error).__name__)
+
+    def _put_draft(self, text: str) -> None:
+        self._kept_draft = text
+        self.composer.put(text)
+
+    def on_text_area_changed(self) -> None:
+        """Get the model ready for what is being written; keep the draft a moment later."""
+        if self.composer.text == self._kept_draft:
+            return
+        if self._draft_timer is None:
+            self._draft_timer = self.set_timer(DRAFT_SECONDS, self._keep_draft)
+        else:
+            self._draft_timer.reset()
+        now = time.monotonic()
+        if self._engine.models.current is not None and now >= self._warm_until:
+            self._warm_until = now + WARM_SECONDS
+            self.run_worker(self._warm(), group="warm")
+
+    async def _warm(self) -> None:
+        try:
+            await self._engine.models.warm()
+        except ModelError as error:
+            log.info("the model could not be started early: %s", error.kind)
+
+    async def on_composer_history_wanted(self) -> None:
+        """Give the composer what was asked in this session."""
+        if self._session_id is None or self.session is None:
+            return
+        end = self.session.message_count
+        messages = await self._engine.library.page(
+            self._session_id, max(0, end - HISTORY_MESSAGES), end
+        )
+        prompts = [message.content for message in messages if message.role is Role.USER]
+        if prompts:
+            self.composer.offer_history(prompts)
+
+    # What the engine tells
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, ModelChanged):
+            self._show_status()
+            return
+        if self._session_id is None or _session_of(event) != self._session_id:
+            return
+        if self._missed is not None:
+            self._missed.append(event)
+            return
+        match event:
+            case MessageAdded(message=message, inserted=True) if self._before_last(message):
+                self._moved = True
+                self.run_worker(self._reload(), group="reload")
+            case MessageAdded(message=message, replaces=replaces):
+                self._added(message, replaces)
+            case ConsentNeeded(calls=calls):
+                self.call_later(self.ask_for_consent, calls)
+            case AnswerRead(message_id=message_id, share=share):
+                self.transcript.set_status(message_id, f"reading the prompt {share:.0%}")
+                self._status_of = message_id
+            case AnswerDelta(message_id=message_id, text=text, thinking=thinking):
+                if self._status_of == message_id:
+                    self.transcript.set_status(message_id, "")
+                    self._status_of = ""
+                self.transcript.feed(message_id, text=text, thinking=thinking)
+            case AnswerEnded(message=message):
+                self.transcript.replace(message)
+                if self.last is None or self.last.position <= message.position:
+                    self.last = message
+            case TurnEnded():
+                self._turned()
+            case SessionChanged(session=session):
+                self._show(session, self.last)
+            case SessionDeleted():
+                self.run_worker(self.new(), group="open", exclusive=True)
+            case _:
+                pass
+
+    def _added(self, message: Message, replaces: str | None) -> None:
+        # A message that came while the session was being opened is there already.
+        if replaces is not None or self._before_last(message):
+            self.transcript.replace(message)
+        else:
+            self.transcript.append(message)
+        self.last = message
+        self.composer.forget_history()
+        self.add_class("-begun")
+        self.call_later(self._turned)
+
+    def _turned(self) -> None:
+        self._show_status()
+        self.post_message(self.Busy())
+
+    def _show(self, session: Session | None, last: Message | None) -> None:
+        self.session, self.last = session, last
+        title = session.title if session is not None and session.title else "New conversation"
+        self.query_one("#title", Static).update(Content(visible(title)))
+        self.set_class(bool(session and session.message_count), "-begun")
+        self.post_message(self.Shown(session, last))
+
+    def _show_status(self) -> None:
+        """Say under each answer that has not begun what it waits for."""
+        if self._session_id is None or self._missed is not None:
+            return
+        for place, turn in enumerate(self._engine.turns(self._session_id)):
+            answer = turn.so_far
+            if turn.over or answer.content or answer.thinking:
+                continue
+            if place:
+                status = "queued · answered after the one above"
+            else:
+                status = self._waiting()
+                self._status_of = answer.id
+            self.transcript.set_status(answer.id, status)
+
+    def _waiting(self) -> str:
+        """What the first answer in line waits for."""
+        models = self._engine.models
+        if models.current is not None:
+            return f"waiting for {models.current.name}…"
+        state = models.state
+        if state.state == "looking":
+            return "looking for a model…"
+        share = "" if state.share is None else f" {state.share:.0%}"
+        return f"{state.detail}{share}" or "waiting for a model…"
+
+
+def _session_of(event: Event) -> str | None:
+    match event:
+        case MessageAdded(message=message) | AnswerEnded(message=message):
+            return message.session_id
+        case SessionChanged(session=session):
+            return session.id
+        case _:
+            return getattr(event, "session_id", None)

@@ -1,0 +1,255 @@
+"""The Tokens tab: how full the window is, what the last answer cost, and what all of them did."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from textual.content import Content
+
+from engine.events import AnswerDelta, AnswerEnded, AnswerRead, MessageAdded
+from storage.errors import StorageError
+from storage.records import Finish, Role, UsageTotals
+from tui.widgets.context_meter import meter_rows, parts_answered, parts_packed
+from tui.widgets.days import Days
+from tui.widgets.figures import WIDEST, count, duration, heading, note, pair, sparkline
+from tui.widgets.panel import Panel
+from tui.widgets.rows import MUTED, Row, fit, one_line, text_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.context.budget import Packed
+    from engine.engine import Engine
+    from engine.events import Event
+    from storage.records import Message, Usage
+
+MESSAGES_READ = 80
+"""Of the end of the session, for the speeds of its last answers."""
+
+
+class Writing:
+    """An answer that is being written."""
+
+    def __init__(self, session_id: str) -> None:
+        self.session_id = session_id
+        self.read: float | None = None
+        self.chunks = 0
+        self.began = 0.0
+        """When the first chunk came, on the monotonic clock."""
+
+    @property
+    def per_second(self) -> float | None:
+        """Chunks a second; None until there are enough to tell."""
+        seconds = time.monotonic() - self.began
+        return (self.chunks - 1) / seconds if self.chunks > 4 and seconds > 0.2 else None
+
+
+class Totals(NamedTuple):
+    """Sums of usage."""
+
+    session: UsageTotals | None
+    today: UsageTotals
+    ever: UsageTotals
+
+
+class TokensPanel(Panel):
+    """Counts of tokens: of the turn that is being answered, of the last one, and in sum."""
+
+    pause = 0.25  # figures that change faster can't be read
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine, id="tokens")
+        self._writing: dict[str, Writing] = {}
+        self._answers: list[Message] = []
+        self._totals: Totals | None = None
+        self._ever: UsageTotals | None = None
+
+    def build(self, width: int) -> Iterator[Row]:
+        """The meter, the answer, the sums."""
+        yield from self._window(width)
+        yield from self._answer(width)
+        yield from self._sums(width)
+
+    def show_session(self, session_id: str | None, packed: Packed | None) -> None:
+        """Show another session, or another turn of it."""
+        if session_id != self.session_id:
+            self._answers = []
+            self._totals = None
+        super().show_session(session_id, packed)
+        self._read_soon()
+
+    def take(self, event: Event) -> None:
+        """Count chunks as they come; read the figures again when an answer has ended."""
+        match event:
+            case MessageAdded(message=message) if message.finish is Finish.STREAMING:
+                self._writing[message.id] = Writing(message.session_id)
+            case AnswerRead(message_id=message_id, share=share):
+                if writing := self._writing.get(message_id):
+                    writing.read = share
+            case AnswerDelta(message_id=message_id):
+                if writing := self._writing.get(message_id):
+                    writing.began = writing.began or time.monotonic()
+                    writing.chunks += 1
+            case AnswerEnded(message=message):
+                self._writing.pop(message.id, None)
+                if self._ever is not None and message.usage is not None:
+                    self._ever = _with(self._ever, message.usage)
+                self._read_soon()
+            case _:
+                return
+        self.touch()
+
+    def appeared(self) -> None:
+        """Catch up."""
+        self._read_soon()
+
+    def _read_soon(self) -> None:
+        if self.seen:
+            self.call_later(self._read)
+
+    def _read(self) -> None:
+        self.run_worker(self._read_figures(self.session_id), group="figures", exclusive=True)
+
+    async def _read_figures(self, session_id: str | None) -> None:
+        library = self.engine.library
+        try:
+            answers: list[Message] = []
+            of_session = None
+            if session_id is not None:
+                end = (await library.session(session_id)).message_count
+                page = await library.page(session_id, max(0, end - MESSAGES_READ), end)
+                answers = [m for m in page if m.role is Role.ASSISTANT and m.usage is not None]
+                of_session = await library.usage(session_id=session_id)
+            today = await library.usage(since=Days().today)
+            # This one goes over every answer; from then on they are added as they come.
+            self._ever = self._ever or await library.usage()
+        except StorageError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        if session_id == self.session_id:
+            self._answers = answers
+            self._totals = Totals(of_session, today, self._ever)
+            self.touch()
+
+    def _window(self, width: int) -> Iterator[Row]:
+        model = self.engine.models.current
+        last = self._answers[-1] if self._answers else None
+        usage = last.usage if last is not None else None
+        if self.packed is not None:
+            yield from self._packed_window(self.packed, usage, width)
+        elif last and usage and model and model.window and last.model == model.ref:
+            used = (usage.prompt_tokens or 0) + (usage.eval_tokens or 0)
+            yield heading("Context", f"{count(used)} of {count(model.window)}", first=True)
+            yield from meter_rows(parts_answered(usage, model.window), width)
+        else:
+            yield heading("Context", first=True)
+            yield note("With the next question, its share of the window is seen here.", width)
+
+    def _packed_window(self, packed: Packed, last: Usage | None, width: int) -> Iterator[Row]:
+        told = None
+        exact = packed.exact
+        if self.engine.turn(self.session_id or "") is not None:
+            answer = self._written.chunks if self._written else 0
+            exact = exact and not answer
+        else:
+            answer = (last.eval_tokens if last else None) or 0
+            told = last.prompt_tokens if last else None
+        used = f"{'' if told or exact else '~'}{count((told or packed.tokens) + answer)}"
+        yield heading("Context", f"{used} of {count(packed.window)}", first=True)
+        yield from meter_rows(parts_packed(packed, answer), width, exact=exact)
+
+    @property
+    def _written(self) -> Writing | None:
+        """The answer that is being written in the session, if all of it was heard."""
+        ours = (one for one in self._writing.values() if one.session_id == self.session_id)
+        return next(ours, None)
+
+    def _answer(self, width: int) -> Iterator[Row]:
+        if self._written is not None:
+            yield heading("Answer", "being written")
+            yield from _progress(self._written, width)
+        elif self._answers:
+            last = self._answers[-1]
+            yield heading("Last answer", one_line(last.model or ""))
+            assert last.usage is not None
+            yield from _costs(last.usage, width)
+        yield from self._speeds(width)
+
+    def _speeds(self, width: int) -> Iterator[Row]:
+        speeds = [
+            speed
+            for message in self._answers
+            if message.usage is not None and (speed := message.usage.tokens_per_second)
+        ][-(min(width, WIDEST) - 2) :]
+        if len(speeds) > 1:
+            told = f"{min(speeds):.0f}–{max(speeds):.0f} tokens/s in {len(speeds)} answers"
+            yield text_row(
+                Content.styled(f" {sparkline(speeds)}", "$primary"),
+                Content.styled(f" {told}", MUTED),
+            )
+
+    def _sums(self, width: int) -> Iterator[Row]:
+        if self._totals is None:
+            return
+        yield heading("Totals")
+        measure = min(width, WIDEST) - 2
+        yield _columns("", "answers", "read", "written", measure, MUTED)
+        for label, totals in (
+            ("session", self._totals.session),
+            ("today", self._totals.today),
+            ("ever", self._totals.ever),
+        ):
+            if totals is not None:
+                yield _columns(
+                    label,
+                    count(totals.answers),
+                    count(totals.prompt_tokens),
+                    count(totals.eval_tokens),
+                    measure,
+                )
+
+
+def _with(totals: UsageTotals, usage: Usage) -> UsageTotals:
+    return UsageTotals(
+        answers=totals.answers + 1,
+        prompt_tokens=totals.prompt_tokens + (usage.prompt_tokens or 0),
+        eval_tokens=totals.eval_tokens + (usage.eval_tokens or 0),
+        eval_seconds=totals.eval_seconds + (usage.eval_seconds or 0.0),
+    )
+
+
+def _progress(writing: Writing, width: int) -> Iterator[Row]:
+    if not writing.chunks:
+        read = "" if writing.read is None else f"{writing.read:.0%}"
+        yield pair("reading the prompt", read, width)
+        return
+    yield pair("written", f"~{count(writing.chunks)} tokens", width)
+    if (speed := writing.per_second) is not None:
+        yield pair("speed", f"~{speed:.1f} tokens/s", width)
+
+
+def _costs(usage: Usage, width: int) -> Iterator[Row]:
+    if usage.prompt_tokens is not None:
+        yield pair("prompt", f"{count(usage.prompt_tokens)} tokens", width)
+    if usage.cached_tokens:
+        yield pair("  of it cached", f"{count(usage.cached_tokens)} tokens", width)
+    if usage.eval_tokens is not None:
+        yield pair("answer", f"{count(usage.eval_tokens)} tokens", width)
+    if usage.first_token_seconds is not None:
+        yield pair("first token after", duration(usage.first_token_seconds), width)
+    if usage.load_seconds:
+        yield pair("loading the model", duration(usage.load_seconds), width)
+    if usage.total_seconds is not None:
+        yield pair("in all", duration(usage.total_seconds), width)
+    if usage.tokens_per_second is not None:
+        yield pair("speed", f"{usage.tokens_per_second:.1f} tokens/s", width)
+
+
+def _columns(
+    label: str, answers: str, read: str, written: str, measure: int, style: str = ""
+) -> Row:
+    figures = f"{answers:>7}  {read:>6}  {written:>7}"
+    return text_row(
+        Content.assemble(" ", (fit(label, measure - len(figures)), MUTED), (figures, style))
+    )
