@@ -58,6 +58,7 @@ class Database:
         self._readers: list[aiosqlite.Connection] = []
         self._idle: list[aiosqlite.Connection] = []
         self._free = asyncio.Semaphore(READERS)
+        self._closed = False
 
     @classmethod
     async def open(cls, path: Path) -> Database:
@@ -81,6 +82,7 @@ class Database:
 
     async def close(self) -> None:
         """Finish what is queued, move the WAL into the file and close every connection."""
+        self._closed = True
         async with AsyncExitStack() as stack:
             for connection in (self._writer, *self._readers):
                 stack.push_async_callback(connection.close)
@@ -88,7 +90,8 @@ class Database:
     async def fetch_all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Every row of a query, as of the last commit. A cancelled query stops at once."""
         async with self._free:
-            if not self._idle:
+            # Again and again: whoever reads meanwhile may have taken the one that was opened.
+            while not self._idle:
                 await to_its_end(self._open_reader())
             reader = self._idle.pop()
             try:
@@ -160,6 +163,10 @@ class Database:
 
     async def _open_reader(self) -> None:
         reader = await _connect(self.path)
+        if self._closed:
+            # Nobody would close it later, and its thread would keep the process alive.
+            await reader.close()
+            raise ValueError("The database is closed.")
         self._readers.append(reader)
         self._idle.append(reader)
         await _run(reader, self.path, "PRAGMA query_only = ON")
@@ -251,12 +258,20 @@ async def _run(
 
 
 async def _connect(path: Path) -> aiosqlite.Connection:
-    try:
-        connection = await aiosqlite.connect(
+    async def connected() -> aiosqlite.Connection:
+        return await aiosqlite.connect(
             path, isolation_level=None, timeout=BUSY_SECONDS, cached_statements=256
         )
+
+    connecting = asyncio.ensure_future(connected())
+    try:
+        connection = await to_its_end(connecting)
     except sqlite3.Error as error:
         raise errors.from_sqlite(error, path) from error
+    except asyncio.CancelledError:
+        if not connecting.cancelled() and connecting.exception() is None:
+            await connecting.result().close()
+        raise
     try:
         for pragma in PRAGMAS:
             await _run(connection, path, f"PRAGMA {pragma}")

@@ -16,7 +16,8 @@ NUDGE_SECONDS = 0.05
 
 
 async def to_its_end(
-    work: Coroutine[Any, Any, T], hasten: Callable[[], Awaitable[object]] | None = None
+    work: Coroutine[Any, Any, T] | asyncio.Future[T],
+    hasten: Callable[[], Awaitable[object]] | None = None,
 ) -> T:
     """The result of `work`. A caller that is cancelled still waits for its end before it goes.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.ollama_server import OllamaServer
+
+
+END_SECONDS = 30
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """End the process, and say where it hangs, when a thread that a test left behind keeps it."""
+    faulthandler.dump_traceback_later(END_SECONDS, exit=True, file=sys.__stderr__ or 2)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage import database as module
-from storage.database import Database
+from storage.database import READERS, Database
 from storage.errors import StorageError
 from storage.records import Role
 from storage.store import Store
@@ -29,6 +29,14 @@ async def database(path: Path) -> AsyncIterator[Database]:
     await database.write("CREATE TABLE notes (text TEXT PRIMARY KEY)")
     yield database
     await database.close()
+
+
+async def no_more_threads_than(count: int) -> None:
+    """Wait until there are no more; a connection's thread ends a moment after its close."""
+    deadline = time.monotonic() + 10
+    while threading.active_count() > count:
+        assert time.monotonic() < deadline, threading.enumerate()
+        await asyncio.sleep(0.01)
 
 
 async def notes(database: Database) -> list[str]:
@@ -86,6 +94,27 @@ async def test_commits_reach_the_disk(database: Database) -> None:
 async def test_readers_can_not_write(database: Database) -> None:
     with pytest.raises(StorageError):
         await database.fetch_all("INSERT INTO notes VALUES ('sneaked in')")
+
+
+async def test_a_reader_that_was_opened_for_one_may_be_taken_by_another(database: Database) -> None:
+    first = asyncio.create_task(database.fetch_one("SELECT 1"))
+    while not database._idle:
+        await asyncio.sleep(0)
+    second = asyncio.create_task(database.fetch_one("SELECT 2"))
+    assert [await first, await second] == [(1,), (2,)]
+    assert len(database._readers) <= READERS
+
+
+async def test_closing_while_a_reader_is_opened_leaves_no_thread(path: Path) -> None:
+    threads = threading.active_count()
+    for steps in range(12):
+        database = await Database.open(path)
+        reading = [asyncio.create_task(database.fetch_all("SELECT 1")) for _ in range(READERS)]
+        for _ in range(steps):
+            await asyncio.sleep(0.0005)
+        await database.close()
+        await asyncio.gather(*reading, return_exceptions=True)
+    await no_more_threads_than(threads)
 
 
 async def test_a_transaction_is_all_or_nothing(database: Database) -> None:
@@ -312,6 +341,7 @@ async def test_figures_and_usage_are_right_after_everything(store: Store) -> Non
 
 
 async def test_an_opening_that_is_cancelled_leaves_no_thread(path: Path) -> None:
+    await asyncio.to_thread(int)  # the loop's own thread, which openings use
     before = threading.active_count()
     for steps in range(12):
         opening = asyncio.create_task(Database.open(path.with_name(f"{steps}.db")))
@@ -320,7 +350,4 @@ async def test_an_opening_that_is_cancelled_leaves_no_thread(path: Path) -> None
         opening.cancel()
         with suppress(asyncio.CancelledError):
             await (await opening).close()
-    deadline = time.monotonic() + 10
-    while threading.active_count() > before + 1:  # one of the loop's own, for files
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
+    await no_more_threads_than(before)
