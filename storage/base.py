@@ -11,10 +11,21 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from storage.errors import SessionExistsError, UnknownMessageError, UnknownSessionError
-from storage.records import Failure, Finish, Message, Role, Session, TitleOrigin, ToolCall, Usage
+from storage.records import (
+    Failure,
+    Finish,
+    Message,
+    Placed,
+    Role,
+    Session,
+    TakenIn,
+    TitleOrigin,
+    ToolCall,
+    Usage,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterable, Sequence
 
 
 class Last(Enum):
@@ -137,6 +148,23 @@ class BaseSessionManager(ABC):
             UnknownMessageError: The message is not in the session.
         """
 
+    @abstractmethod
+    async def take_in(self, session: Session, messages: AsyncIterable[Sequence[Placed]]) -> TakenIn:
+        """Keep a session that comes from elsewhere, with its messages and their ids: all or none.
+
+        What is here already stays as it is, so that the same may come again, or more of it. The
+        shown branch becomes that of what comes, unless somebody went on here: then it stays.
+        Positions and counts are made anew; an answer that was still being written is interrupted.
+
+        Args:
+            session: With an id of its own. One that is deleted here stays deleted.
+            messages: In batches, parents before their followers.
+
+        Raises:
+            UnknownMessageError: The parent of a message is not in the session.
+            MessageExistsError: A message is here already, in another session.
+        """
+
 
 class BaseMessages(ABC):
     """Keeps the messages of sessions. None changes once it is finished.
@@ -237,6 +265,12 @@ class BaseMessages(ABC):
     @abstractmethod
     async def tail(self, session_id: str, limit: int) -> list[Message]:
         """The last `limit` messages of the shown branch, in order."""
+
+    @abstractmethod
+    async def every(
+        self, session_id: str, *, after: Message | None = None, limit: int = 200
+    ) -> list[Placed]:
+        """The next `limit` messages of all branches behind `after`, by position, then by id."""
 
     async def around(self, message_id: str, *, before: int = 25, after: int = 25) -> list[Message]:
         """The shown messages at and about a message's position, in order.

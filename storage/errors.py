@@ -59,6 +59,10 @@ class UnknownMessageError(StorageError):
     """There is no message with this id, or none that the operation could be done to."""
 
 
+class MessageExistsError(StorageError):
+    """A message with this id is there already, in another session."""
+
+
 class UnknownMemoryError(StorageError):
     """There is no episode, fact or skill with this id or name."""
 

@@ -19,12 +19,28 @@ from storage.base import (
     unknown_message,
     unknown_session,
 )
-from storage.errors import SessionExistsError, StaleSessionError, UnknownMessageError
+from storage.errors import (
+    MessageExistsError,
+    SessionExistsError,
+    StaleSessionError,
+    UnknownMessageError,
+)
 from storage.ids import new_id
-from storage.records import Failure, Finish, Message, Role, Session, TitleOrigin, ToolCall, Usage
+from storage.records import (
+    Failure,
+    Finish,
+    Message,
+    Placed,
+    Role,
+    Session,
+    TakenIn,
+    TitleOrigin,
+    ToolCall,
+    Usage,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterable, Sequence
 
 
 class InMemorySessionManager(BaseSessionManager):
@@ -153,6 +169,17 @@ class InMemorySessionManager(BaseSessionManager):
         for message in path:
             await self.messages.adopt(copied.id, message)
         return await self.known(copied.id)
+
+    async def take_in(self, session: Session, messages: AsyncIterable[Sequence[Placed]]) -> TakenIn:
+        placed = [one async for batch in messages for one in batch]
+        self.messages.check(session.id, [one.message for one in placed])
+        new = session.id not in self._sessions
+        if new:
+            self._sessions[session.id] = _apart(
+                msgspec.structs.replace(session, message_count=0, version=1, deleted_at=None)
+            )
+        added = self.messages.take_in(session.id, placed)
+        return TakenIn(session=await self.known(session.id), new=new, added=added)
 
     def _change(self, session_id: str, **values: Any) -> Session:
         session = self._sessions.get(session_id)
@@ -304,6 +331,18 @@ class InMemoryMessages(BaseMessages):
         shown = self._shown.get(session_id, [])
         return [self._messages[one] for one in shown[max(0, len(shown) - limit) :]]
 
+    async def every(
+        self, session_id: str, *, after: Message | None = None, limit: int = 200
+    ) -> list[Placed]:
+        start = (after.position, after.id) if after else (-1, "")
+        shown = set(self._shown.get(session_id, []))
+        found = sorted(
+            (message.position, message.id)
+            for message in self._messages.values()
+            if message.session_id == session_id and (message.position, message.id) > start
+        )
+        return [Placed(message=self._messages[one], shown=one in shown) for _, one in found[:limit]]
+
     async def alternatives(self, message_id: str) -> list[Message]:
         message = self._messages.get(message_id)
         return self._followers(message.session_id, message.parent_id) if message else []
@@ -345,6 +384,44 @@ class InMemoryMessages(BaseMessages):
         self._messages[copied.id] = copied
         self._set_shown(session_id, [*path, copied.id])
 
+    def check(self, session_id: str, messages: Sequence[Message]) -> None:
+        """Whether these can be taken in. Raises: see `BaseSessionManager.take_in`."""
+        coming: set[str] = set()
+        for message in messages:
+            kept = self._messages.get(message.id)
+            if kept is not None and kept.session_id != session_id:
+                raise MessageExistsError(f"The message {message.id} is kept in another session.")
+            parent = self._messages.get(message.parent_id or "")
+            here = parent is not None and parent.session_id == session_id
+            if message.parent_id is not None and message.parent_id not in coming and not here:
+                raise UnknownMessageError(f"There is no message {message.parent_id}.")
+            coming.add(message.id)
+
+    def take_in(self, session_id: str, messages: Sequence[Placed]) -> int:
+        """Keep messages that were checked. Returns how many are new."""
+        path = self._shown.get(session_id, [])
+        added = 0
+        for one in messages:
+            if one.message.id in self._messages:
+                continue
+            added += 1
+            parent = self._messages.get(one.message.parent_id or "")
+            writing = one.message.finish is Finish.STREAMING
+            self._messages[one.message.id] = msgspec.structs.replace(
+                one.message,
+                session_id=session_id,
+                position=parent.position + 1 if parent else 0,
+                finish=Finish.INTERRUPTED if writing else one.message.finish,
+            )
+        came = {one.message.id for one in messages}
+        shown = [one.message.id for one in messages if one.shown]
+        if added and shown and (not path or path[-1] in came):
+            path = [message.id for message in self.path_to(session_id, shown[-1])]
+        if added:
+            newest = max(one.message.created_at for one in messages)
+            self._set_shown(session_id, path, newest)
+        return added
+
     def forget(self, session_id: str) -> None:
         """Remove a session's messages."""
         self._shown.pop(session_id, None)
@@ -353,11 +430,12 @@ class InMemoryMessages(BaseMessages):
                 del self._messages[message.id]
 
     def _followers(self, session_id: str, parent_id: str | None) -> list[Message]:
-        return [
+        followers = [
             message
             for message in self._messages.values()
             if message.session_id == session_id and message.parent_id == parent_id
         ]
+        return sorted(followers, key=lambda message: message.id)
 
     def _set_shown(self, session_id: str, path: list[str], at: float = 0.0) -> None:
         self._shown[session_id] = path

@@ -17,9 +17,9 @@ import msgspec
 
 from storage import owners
 from storage.base import LAST, BaseMessages, ParentId, unknown_message, unknown_session
-from storage.errors import UnknownMessageError
+from storage.errors import MessageExistsError, UnknownMessageError
 from storage.ids import new_id
-from storage.records import Failure, Finish, Message, Role, ToolCall, Usage
+from storage.records import Failure, Finish, Message, Placed, Role, ToolCall, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +70,7 @@ class Messages(BaseMessages):
             rows = await self._database.write(_APPEND, values)
         else:
             async with self._database.transaction() as transaction:
-                await _cut_after(transaction, session_id, parent_id)
+                await cut_after(transaction, session_id, parent_id)
                 rows = await transaction.execute(_APPEND, values)
         if not rows:
             raise unknown_session(session_id)
@@ -190,6 +190,16 @@ class Messages(BaseMessages):
         )
         return [message_from(row) for row in reversed(rows)]
 
+    async def every(
+        self, session_id: str, *, after: Message | None = None, limit: int = 200
+    ) -> list[Placed]:
+        rows = await self._database.fetch_all(
+            f"SELECT shown, {COLUMNS} FROM messages"
+            " WHERE session_id = ? AND (position, id) > (?, ?) ORDER BY position, id LIMIT ?",
+            (session_id, after.position if after else -1, after.id if after else "", limit),
+        )
+        return [Placed(message=message_from(row[1:]), shown=bool(row[0])) for row in rows]
+
     async def alternatives(self, message_id: str) -> list[Message]:
         rows = await self._database.fetch_all(
             f"SELECT {_columns_of('other')} FROM messages AS this JOIN messages AS other"
@@ -203,7 +213,7 @@ class Messages(BaseMessages):
     async def show(self, message_id: str) -> None:
         message = await self.known(message_id)
         async with self._database.transaction() as transaction:
-            await _cut_after(transaction, message.session_id, message_id)
+            await cut_after(transaction, message.session_id, message_id)
             end = message
             while newest := await transaction.execute(
                 "UPDATE messages SET shown = 1 WHERE id = ("
@@ -233,6 +243,63 @@ class Messages(BaseMessages):
             )
             abandoned += [message_from(row) for row in rows]
         return abandoned
+
+
+async def take_in(transaction: Transaction, session_id: str, messages: Sequence[Message]) -> int:
+    """Add messages of a session that comes from elsewhere, shown nowhere. Returns how many.
+
+    Raises: see `BaseSessionManager.take_in`.
+    """
+    known = await transaction.execute(
+        "SELECT id, session_id FROM messages WHERE id IN (SELECT value FROM json_each(?))",
+        (_json([message.id for message in messages]),),
+    )
+    if strange := [message_id for message_id, owner in known if owner != session_id]:
+        raise MessageExistsError(f"The message {strange[0]} is kept in another session.")
+    here = {message_id for message_id, _ in known}
+    new = {message.id: message for message in messages if message.id not in here}
+    added = await transaction.execute_many(
+        _TAKE_IN,
+        [
+            (
+                message.id,
+                session_id,
+                message.role,
+                message.content,
+                message.thinking,
+                message.model,
+                Finish.INTERRUPTED if message.finish is Finish.STREAMING else message.finish,
+                _json(message.failure),
+                _json(message.usage),
+                _json(message.tool_calls),
+                message.tool_call_id,
+                message.token_count,
+                message.created_at,
+                message.finished_at,
+                message.parent_id,
+                session_id,
+            )
+            for message in new.values()
+        ],
+    )
+    if new and added != len(new):
+        raise UnknownMessageError(
+            f"A message of the session {session_id} follows one that is not in it."
+        )
+    return len(new)
+
+
+_TAKE_IN = """
+    INSERT INTO messages (
+        id, session_id, parent_id, position, shown, role, content, thinking, model, finish,
+        failure, usage, tool_calls, tool_call_id, token_count, created_at, finished_at
+    )
+    SELECT ?, ?, wanted.parent_id, coalesce(parent.position + 1, 0), 0, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+        ?, ?, ?
+    FROM (SELECT ? AS parent_id) AS wanted
+    LEFT JOIN messages AS parent ON parent.id = wanted.parent_id AND parent.session_id = ?
+    WHERE wanted.parent_id IS NULL OR parent.id IS NOT NULL
+"""
 
 
 async def _values(
@@ -304,7 +371,7 @@ _PATH_FROM_SHOWN = PATH.replace(
 )
 
 
-async def _cut_after(transaction: Transaction, session_id: str, parent_id: str | None) -> None:
+async def cut_after(transaction: Transaction, session_id: str, parent_id: str | None) -> None:
     """End the shown branch with the parent, so that what is appended follows it."""
     path: list[Row] = []
     if parent_id is not None:

@@ -123,6 +123,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: float | None = None
 
 
+class Placed(msgspec.Struct, frozen=True, kw_only=True):
+    """A message, and whether it is on the shown branch of its session."""
+
+    message: Message
+    shown: bool
+
+
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """One conversation."""
 
@@ -147,6 +154,17 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     archived_at: float | None = None
     deleted_at: float | None = None
     """Set while a deletion can still be undone."""
+
+
+class TakenIn(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a session from elsewhere."""
+
+    session: Session
+    new: bool
+    """It was not here before."""
+
+    added: int
+    """Messages that were not here before."""
 
 
 class Span(msgspec.Struct, frozen=True):

@@ -13,10 +13,12 @@ import msgspec
 from storage.base import BaseSessionManager, unknown_message, unknown_session
 from storage.errors import SessionExistsError, StaleSessionError
 from storage.ids import new_id
-from storage.messages import PATH
-from storage.records import Session, TitleOrigin
+from storage.messages import PATH, cut_after, take_in
+from storage.records import Placed, Session, TakenIn, TitleOrigin
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Sequence
+
     from storage.database import Database, Row
 
 COLUMNS = ", ".join(Session.__struct_fields__)
@@ -193,6 +195,45 @@ class SqliteSessionManager(BaseSessionManager):
             )
             return session_from(row)
 
+    async def take_in(self, session: Session, messages: AsyncIterable[Sequence[Placed]]) -> TakenIn:
+        async with self._database.transaction() as transaction:
+            made = await transaction.execute(
+                _TAKE_IN,
+                (
+                    session.id,
+                    session.user_id,
+                    session.title,
+                    session.title_origin,
+                    session.model,
+                    _json(session.state),
+                    session.created_at,
+                    session.updated_at,
+                    session.archived_at,
+                ),
+            )
+            last = await transaction.execute(
+                "SELECT id FROM messages WHERE session_id = ? AND shown"
+                " ORDER BY position DESC LIMIT 1",
+                (session.id,),
+            )
+            end = last[0][0] if last else None
+            went_on_here = end is not None
+            added = 0
+            shown = None
+            async for batch in messages:
+                added += await take_in(transaction, session.id, [one.message for one in batch])
+                for placed in batch:
+                    if placed.message.id == end:
+                        went_on_here = False
+                    if placed.shown:
+                        shown = placed.message.id
+            if added and shown is not None and not went_on_here:
+                await cut_after(transaction, session.id, shown)
+            [row] = await transaction.execute(
+                f"SELECT {COLUMNS} FROM sessions WHERE id = ?", (session.id,)
+            )
+            return TakenIn(session=session_from(row), new=bool(made), added=added)
+
     async def _stamp(self, session_id: str, column: str, value: float | None) -> Session:
         rows = await self._database.write(
             f"UPDATE sessions SET {column} = ?, version = version + 1 WHERE id = ?"
@@ -203,6 +244,14 @@ class SqliteSessionManager(BaseSessionManager):
             raise unknown_session(session_id)
         return session_from(rows[0])
 
+
+_TAKE_IN = """
+    INSERT INTO sessions (
+        id, user_id, title, title_origin, model, state, created_at, updated_at, archived_at
+    )
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO NOTHING RETURNING id
+"""
 
 # What is being written in the original ends in the copy, where nobody writes it.
 _COPY = """

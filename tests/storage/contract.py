@@ -9,14 +9,27 @@ import msgspec
 import pytest
 
 from storage.errors import (
+    MessageExistsError,
     SessionExistsError,
     StaleSessionError,
     UnknownMessageError,
     UnknownSessionError,
 )
-from storage.records import Failure, Finish, Message, Role, Session, TitleOrigin, ToolCall, Usage
+from storage.records import (
+    Failure,
+    Finish,
+    Message,
+    Placed,
+    Role,
+    Session,
+    TitleOrigin,
+    ToolCall,
+    Usage,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
     from storage.base import BaseMessages, BaseSessionManager
 
 
@@ -477,3 +490,139 @@ class Contract:
         [copied] = await messages.tail(fork.id, 9)
         assert (copied.content, copied.finish) == ("so far", Finish.STOPPED)
         assert copied.finished_at is not None
+
+    async def test_every_message_is_read_in_pages_whether_shown_or_not(
+        self, messages: BaseMessages, session: Session
+    ) -> None:
+        asked = await messages.append(session.id, role=Role.USER, content="?")
+        told = [
+            await messages.append(
+                session.id, role=Role.ASSISTANT, content=str(number), parent_id=asked.id
+            )
+            for number in range(5)
+        ]
+        read: list[Placed] = []
+        while page := await messages.every(
+            session.id, after=read[-1].message if read else None, limit=2
+        ):
+            assert len(page) <= 2
+            read += page
+        assert [placed.message for placed in read] == [asked, *told]
+        assert [placed.shown for placed in read] == [True, False, False, False, False, True]
+
+    async def test_a_session_from_elsewhere_keeps_its_ids_times_and_branches(
+        self, sessions: BaseSessionManager, messages: BaseMessages
+    ) -> None:
+        taken = await sessions.take_in(STRANGE, in_batches(TREE))
+        assert (taken.new, taken.added, taken.session.message_count) == (True, 4, 2)
+        assert (taken.session.title, taken.session.state) == ("Birds", {"draft": "and"})
+        assert (taken.session.created_at, taken.session.updated_at) == (50.0, 400.0)
+        assert await messages.every("strange") == [
+            placed_at(TREE[0], 0),
+            placed_at(TREE[1], 1),
+            placed_at(TREE[2], 1),
+            placed_at(TREE[3], 2, finish=Finish.INTERRUPTED),
+        ]
+        assert texts(await messages.tail("strange", 9)) == ["?", "first"]
+        await messages.show("m3")
+        assert texts(await messages.tail("strange", 9)) == ["?", "second", "more"]
+
+    async def test_what_is_here_already_is_not_taken_in_again(
+        self, sessions: BaseSessionManager, messages: BaseMessages
+    ) -> None:
+        first = await sessions.take_in(STRANGE, in_batches(TREE[:2]))
+        again = await sessions.take_in(STRANGE, in_batches(TREE[:2]))
+        assert (again.new, again.added, again.session) == (False, 0, first.session)
+        grown = await sessions.take_in(
+            msgspec.structs.replace(STRANGE, title="Other"),
+            in_batches([unshown(TREE[0]), unshown(TREE[1]), shown(TREE[2]), shown(TREE[3])]),
+        )
+        assert (grown.new, grown.added, grown.session.title) == (False, 2, "Birds")
+        assert texts(await messages.tail("strange", 9)) == ["?", "second", "more"]
+
+    async def test_what_was_said_here_stays_shown_when_a_session_comes_again(
+        self, sessions: BaseSessionManager, messages: BaseMessages
+    ) -> None:
+        await sessions.take_in(STRANGE, in_batches(TREE[:2]))
+        await messages.append("strange", role=Role.USER, content="mine")
+        grown = await sessions.take_in(STRANGE, in_batches([*TREE[:2], shown(TREE[2])]))
+        assert grown.added == 1
+        assert texts(await messages.tail("strange", 9)) == ["?", "first", "mine"]
+
+    async def test_nothing_is_taken_in_of_a_session_that_does_not_fit(
+        self, sessions: BaseSessionManager, messages: BaseMessages, session: Session
+    ) -> None:
+        mine = await messages.append(session.id, role=Role.USER, content="mine")
+        lost = msgspec.structs.replace(TREE[1].message, parent_id="nothing")
+        orphan = msgspec.structs.replace(TREE[1], message=lost)
+        with pytest.raises(UnknownMessageError):
+            await sessions.take_in(STRANGE, in_batches([TREE[0], orphan]))
+        stolen = msgspec.structs.replace(TREE[0].message, id=mine.id)
+        with pytest.raises(MessageExistsError):
+            await sessions.take_in(
+                STRANGE, in_batches([TREE[0], msgspec.structs.replace(TREE[0], message=stolen)])
+            )
+        assert await sessions.get("strange") is None
+        assert await messages.get("m0") is None
+        assert await messages.get(mine.id) == mine
+
+
+STRANGE = Session(
+    id="strange",
+    title="Birds",
+    title_origin=TitleOrigin.MODEL,
+    state={"draft": "and"},
+    created_at=50.0,
+    updated_at=60.0,
+    message_count=77,
+    version=88,
+)
+
+
+def _strange(number: int, content: str, parent_id: str | None, *, on: bool) -> Placed:
+    """A message that says it is somewhere else than it is."""
+    return Placed(
+        message=Message(
+            id=f"m{number}",
+            session_id="elsewhere",
+            parent_id=parent_id,
+            position=9,
+            role=Role.ASSISTANT if number else Role.USER,
+            content=content,
+            usage=Usage(eval_tokens=3),
+            finish=Finish.STREAMING if number == 3 else Finish.COMPLETE,
+            created_at=100.0 + 100 * number,
+        ),
+        shown=on,
+    )
+
+
+TREE = [
+    _strange(0, "?", None, on=True),
+    _strange(1, "first", "m0", on=True),
+    _strange(2, "second", "m0", on=False),
+    _strange(3, "more", "m2", on=False),
+]
+
+
+def shown(placed: Placed) -> Placed:
+    return msgspec.structs.replace(placed, shown=True)
+
+
+def unshown(placed: Placed) -> Placed:
+    return msgspec.structs.replace(placed, shown=False)
+
+
+def placed_at(placed: Placed, position: int, **values: object) -> Placed:
+    message = msgspec.structs.replace(
+        placed.message,
+        session_id="strange",
+        position=position,
+        **values,
+    )
+    return msgspec.structs.replace(placed, message=message)
+
+
+async def in_batches(messages: Sequence[Placed]) -> AsyncIterator[Sequence[Placed]]:
+    for start in range(0, len(messages), 3):
+        yield messages[start : start + 3]
