@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import msgspec
 
@@ -194,6 +194,9 @@ class UISettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The screen."""
 
     theme: str = "scrubjay-dark"
+    enter: Literal["send", "newline"] = "send"
+    """What Enter does while you write; ctrl+j, shift+enter and alt+enter do the other."""
+
     sidebar: bool = True
     inspector: bool = True
 

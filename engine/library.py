@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from storage.usage import Unit, UsageRow
 
 DRAFT = "draft"
-"""The key in a session's state that holds the composer's unsent text."""
+"""The key in a session's state, and of the program, that holds what is unsent."""
+
+
+class Draft(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is being written and not sent yet."""
+
+    text: str = ""
+    pastes: dict[str, str] = {}
+    """What labels within the text stand for."""
 
 
 class Library:
@@ -125,9 +133,21 @@ class Library:
         """Sessions that hold `query`, best first. Any text is a valid query."""
         return await self._store.search.sessions(query, limit=limit)
 
-    async def keep_draft(self, session_id: str, text: str) -> None:
-        """Keep the composer's unsent text with its session."""
-        await self._store.sessions.set_state(session_id, DRAFT, text)
+    async def prompts(self, prefix: str = "") -> Sequence[str]:
+        """What was asked in any session and began with `prefix`, the newest first."""
+        return await self._store.search.prompts(prefix)
+
+    async def keep_draft(self, session_id: str | None, draft: Draft) -> None:
+        """Keep what is being written with its session; with None, what may begin a new one."""
+        if session_id is None:
+            await self._store.set_state(DRAFT, msgspec.to_builtins(draft))
+        else:
+            await self._store.sessions.set_state(session_id, DRAFT, msgspec.to_builtins(draft))
+
+    async def draft(self, session: Session | None) -> Draft:
+        """What was being written in a session, or, with None, to begin a new one."""
+        kept = await self._store.state(DRAFT) if session is None else session.state.get(DRAFT)
+        return msgspec.convert(kept, Draft) if kept else Draft()
 
     async def usage(
         self, *, session_id: str | None = None, since: float | None = None

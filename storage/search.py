@@ -23,6 +23,12 @@ fits half of all messages has its cost bounded, and ranks the newest of them."""
 
 SOME_SESSIONS = 10
 
+PROMPTS_LOOKED_AT = 20_000
+"""Among so many of the newest messages earlier prompts are looked for."""
+
+LONGEST_PROMPT = 20_000
+"""Characters. What is longer was pasted, and nobody wants it again by a key."""
+
 TITLE_BONUS = 10.0
 """What a match in a title is worth beside its BM25: about as much as a rare word in a message."""
 
@@ -118,6 +124,23 @@ class Search:
             (match, *roles, session_id, session_id, exclude_session, limit),
         )
         return [(message_from(row[:-1]), row[-1]) for row in rows]
+
+    async def prompts(self, prefix: str = "", *, limit: int = 200) -> list[str]:
+        """What the user asked in any session and began with `prefix`; newest first, each once."""
+        rows = await self._database.fetch_all(
+            f"""
+            SELECT message.content
+            FROM messages AS message CROSS JOIN sessions AS session
+                ON session.id = message.session_id AND session.deleted_at IS NULL
+            WHERE message.key > (SELECT max(key) FROM messages) - {PROMPTS_LOOKED_AT}
+                AND message.role = 'user'
+                AND substr(message.content, 1, ?) = ?
+                AND length(message.content) <= {LONGEST_PROMPT}
+            ORDER BY message.key DESC LIMIT ?
+            """,
+            (len(prefix), prefix, 2 * limit),
+        )
+        return list(dict.fromkeys(content for (content,) in rows))[:limit]
 
     async def _best_places(self, wanted: Query, limit: int) -> dict[str, tuple[float, int]]:
         """For each session the score and key of its best message; newer sessions first."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from storage.articles import ArticleStore
 from storage.database import Database
@@ -129,6 +131,21 @@ class Store:
         from storage.usage import usage_by
 
         return await usage_by(self._database, unit, since=since, limit=limit)
+
+    async def state(self, name: str) -> Any:
+        """What was kept under a name by `set_state`; None when nothing was."""
+        row = await self._database.fetch_one(
+            "SELECT value FROM program_state WHERE name = ?", (name,)
+        )
+        return msgspec.json.decode(row[0]) if row else None
+
+    async def set_state(self, name: str, value: Any) -> None:
+        """Keep something small that belongs to no session, as JSON."""
+        await self._database.write(
+            "INSERT INTO program_state VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (name, msgspec.json.encode(value).decode()),
+        )
 
     async def check(self) -> list[str]:
         """What is wrong with the file; it is read as a whole. Empty when all is well."""

@@ -78,6 +78,9 @@ CREATE TRIGGER message_removed AFTER DELETE ON messages BEGIN
     UPDATE figures SET value = value - 1 WHERE name = 'messages';
 END;
 
+-- Small things of the program's own, by name, as JSON.
+CREATE TABLE program_state (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
 -- How much is kept, so that nobody has to count.
 CREATE TABLE figures (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 INSERT INTO figures VALUES ('sessions', 0), ('messages', 0);

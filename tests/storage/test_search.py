@@ -270,3 +270,16 @@ def test_a_snippet_never_loses_or_invents_text(text: str, query: str) -> None:
     spans = language.snippet(text, language.parse(query))
     shown = "".join(span.text for span in spans).removeprefix("… ").removesuffix(" …")
     assert "".join(shown.split()) in "".join(text.split())
+
+
+async def test_earlier_prompts_come_from_all_sessions_newest_first_and_once(store: Store) -> None:
+    await say(store, "What is a jay?", "What is a crow?")
+    await say(store, "What is a jay", role=Role.ASSISTANT)
+    gone = await say(store, "What did I delete?")
+    await say(store, "How far is it?", "What is a jay?", "x" * 30_000)
+    await store.sessions.delete(gone)
+    assert await store.search.prompts() == ["What is a jay?", "How far is it?", "What is a crow?"]
+    assert await store.search.prompts("What") == ["What is a jay?", "What is a crow?"]
+    assert await store.search.prompts("what") == []
+    assert await store.search.prompts("%") == []
+    assert await store.search.prompts(limit=1) == ["What is a jay?"]

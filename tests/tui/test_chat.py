@@ -6,8 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from textual.events import Paste
 
-from engine.library import DRAFT
+from engine.context.tokens import count_text
+from engine.library import Draft
 from engine.llm.base import Chunk, ModelError
 from storage.errors import DiskFullError
 from storage.records import Finish
@@ -156,18 +158,66 @@ async def test_an_opened_session_shows_its_end_and_a_search_hit_its_place(tmp_pa
         assert "text number 99" not in chat.text
 
 
-async def test_up_brings_back_what_was_asked_in_this_session(tmp_path: Path) -> None:
+async def test_up_brings_back_what_was_asked_in_any_session(tmp_path: Path) -> None:
     async with chatting(tmp_path) as chat:
         await chat.ready()
-        other = await keep_talk(chat.engine, "Other", "not this one", "no")
-        session = await keep_talk(chat.engine, "Mine", "older", "a", "newer", "b")
-        assert other.id != session.id
+        await keep_talk(chat.engine, "Other", "find the other", "no")
+        session = await keep_talk(chat.engine, "Mine", "find it", "a", "newest", "b")
         chat.screen.open(session.id)
         await chat.until(lambda: chat.session_id == session.id)
         await chat.pilot.press("up")
-        await chat.until(lambda: chat.composer.text == "newer")
+        await chat.until(lambda: chat.composer.text == "newest")
         await chat.pilot.press("up")
-        assert chat.composer.text == "older"
+        assert chat.composer.text == "find it"
+        await chat.pilot.press("ctrl+n")
+        await chat.until(lambda: chat.session_id is None)
+        await chat.pilot.press(*"find the", "up")
+        await chat.until(lambda: chat.composer.text == "find the other")
+
+
+# Files
+
+
+async def test_a_file_is_completed_and_its_text_goes_with_the_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "acorns.md").write_text("Cached under the oak.")
+    monkeypatch.chdir(work)
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        await chat.pilot.press(*"Sum up @ac")
+        await chat.until_shown("› acorns.md")
+        await chat.pilot.press("tab", "enter")
+        await chat.until(lambda: chat.session_id is not None)
+        await chat.until(lambda: not chat.screen.conversation.answering)
+        [question, _] = await chat.messages()
+        assert question.content == (
+            "Sum up @acorns.md \n\n`acorns.md`:\n\n```md\nCached under the oak.\n```"
+        )
+
+
+async def test_a_file_that_can_not_be_attached_is_named_and_the_question_goes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "jay.png").write_bytes(b"\x89PNG\0")
+    monkeypatch.chdir(tmp_path)
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        await chat.say("What is on @jay.png")
+        await chat.until_shown("jay.png is not text")
+        assert chat.composer.text == "What is on @jay.png"
+        assert chat.session_id is None
+
+
+async def test_the_tokens_of_what_is_written_are_told(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        chat.composer.put("acorn " * 100)
+        await chat.until_shown(f"~{count_text(chat.composer.text)} tokens")
+        chat.composer.put("acorn")
+        await chat.until(lambda: "tokens" not in str(chat.composer.border_subtitle))
 
 
 # Drafts
@@ -201,6 +251,27 @@ async def test_a_draft_survives_quitting(tmp_path: Path) -> None:
         await chat.until(lambda: chat.composer.text == "unsent")
 
 
+async def test_what_was_to_begin_a_conversation_survives_quitting_pastes_and_all(
+    tmp_path: Path,
+) -> None:
+    large = "acorn\n" * 50
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        await chat.pilot.press(*"Read ")
+        chat.app.post_message(Paste(large))
+        await chat.until_shown("[Pasted 51 lines #1]")
+    async with chatting(tmp_path) as chat:
+        await chat.until(lambda: chat.composer.text == "Read [Pasted 51 lines #1]")
+        assert chat.composer.message == f"Read {large}"
+        await chat.ready()
+        await chat.pilot.press("enter")
+        await chat.until(lambda: chat.session_id is not None)
+        await chat.until(lambda: not chat.screen.conversation.answering)
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        assert chat.composer.text == ""
+
+
 async def test_what_was_sent_is_no_draft_any_more(tmp_path: Path) -> None:
     async with chatting(tmp_path) as chat:
         await chat.ready()
@@ -212,7 +283,7 @@ async def test_what_was_sent_is_no_draft_any_more(tmp_path: Path) -> None:
         await chat.pilot.press("ctrl+n")
         await chat.until(lambda: chat.session_id is None)
         session = await chat.engine.library.session(session_id)
-        assert not session.state.get(DRAFT)
+        assert await chat.engine.library.draft(session) == Draft()
 
 
 async def test_the_model_is_got_ready_once_when_somebody_begins_to_write(

@@ -9,7 +9,9 @@ from textual import events
 from textual.app import App
 from textual.widgets import Static
 
+from tui.widgets.completions import Completions
 from tui.widgets.composer import Composer
+from tui.widgets.pastes import Pastes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,30 +23,51 @@ if TYPE_CHECKING:
 class Page(App[None]):
     """A composer under something that fills the screen; prompts that were sent before it."""
 
-    def __init__(self, *earlier: str) -> None:
+    def __init__(self, *earlier: str, enter_sends: bool = True) -> None:
         super().__init__()
         self.earlier = earlier
+        self.enter_sends = enter_sends
         self.sent: list[str] = []
-        self.asked_for_history = 0
+        self.prefixes: list[str] = []
+        self.names: list[str] = []
 
     def compose(self) -> ComposeResult:
         static = Static()
         static.styles.height = "1fr"
         yield static
-        yield Composer()
+        yield Completions()
+        yield Composer(enter_sends=self.enter_sends)
+
+    @property
+    def offered(self) -> list[str]:
+        """The rows over the composer, the chosen one marked."""
+        completions = self.query_one(Completions)
+        return str(completions.render()).split("\n") if completions.display else []
 
     def on_composer_submitted(self, message: Composer.Submitted) -> None:
         self.sent.append(message.text)
 
-    def on_composer_history_wanted(self) -> None:
-        self.asked_for_history += 1
-        if self.earlier:
-            self.query_one(Composer).offer_history(self.earlier)
+    def on_composer_history_wanted(self, message: Composer.HistoryWanted) -> None:
+        self.prefixes.append(message.prefix)
+        if fitting := [prompt for prompt in self.earlier if prompt.startswith(message.prefix)]:
+            self.query_one(Composer).offer_history(fitting)
+
+    def on_composer_files_wanted(self, message: Composer.FilesWanted) -> None:
+        fitting = [name for name in self.names if message.typed in name]
+        self.query_one(Composer).offer_files(message.typed, fitting)
+
+    def on_composer_offered(self, message: Composer.Offered) -> None:
+        self.query_one(Completions).show(message.offered, message.chosen)
+
+    def on_completions_clicked(self, message: Completions.Clicked) -> None:
+        self.query_one(Composer).take_offered(message.place)
 
 
 @asynccontextmanager
-async def writing(*earlier: str) -> AsyncIterator[tuple[Page, Composer, Pilot[None]]]:
-    page = Page(*earlier)
+async def writing(
+    *earlier: str, enter_sends: bool = True
+) -> AsyncIterator[tuple[Page, Composer, Pilot[None]]]:
+    page = Page(*earlier, enter_sends=enter_sends)
     async with page.run_test(size=(60, 30)) as pilot:
         composer = page.query_one(Composer)
         composer.focus()
@@ -108,7 +131,6 @@ async def test_it_grows_with_its_text_up_to_a_third_of_the_screen() -> None:
 
 async def test_up_and_down_walk_through_earlier_prompts_and_back_to_the_draft() -> None:
     async with writing("first", "second") as (_, composer, pilot):
-        await pilot.press(*"draft")
         await pilot.press("up")
         assert composer.text == "second"
         await pilot.press("up")
@@ -116,9 +138,20 @@ async def test_up_and_down_walk_through_earlier_prompts_and_back_to_the_draft() 
         await pilot.press("up")
         assert composer.text == "first"
         await pilot.press("down", "down")
-        assert composer.text == "draft"
+        assert composer.text == ""
         await pilot.press("down")
-        assert composer.text == "draft"
+        assert composer.text == ""
+
+
+async def test_up_walks_only_through_prompts_that_begin_as_what_was_written() -> None:
+    async with writing("find it", "find them", "lose it") as (page, composer, pilot):
+        await pilot.press(*"find", "up")
+        assert composer.text == "find them"
+        await pilot.press("up", "up")
+        assert composer.text == "find it"
+        await pilot.press("down", "down")
+        assert composer.text == "find"
+        assert page.prefixes == ["find"]
 
 
 async def test_up_inside_a_text_moves_the_cursor() -> None:
@@ -127,16 +160,16 @@ async def test_up_inside_a_text_moves_the_cursor() -> None:
         await pilot.press("up")
         assert composer.text == "one\ntwo"
         assert composer.cursor_location[0] == 0
-        assert page.asked_for_history == 0
+        assert page.prefixes == []
 
 
 async def test_a_wrapped_first_line_is_walked_through_before_the_history() -> None:
-    async with writing("earlier") as (_, composer, pilot):
+    async with writing("earlier") as (page, composer, pilot):
         composer.put("word " * 30)
-        await pilot.press("up")
-        assert composer.text.startswith("word")
         await pilot.press("up", "up")
-        assert composer.text == "earlier"
+        assert page.prefixes == []
+        await pilot.press("up")
+        assert page.prefixes == ["word " * 30]
 
 
 async def test_a_text_that_was_given_back_stands_before_what_was_written_since() -> None:
@@ -146,18 +179,143 @@ async def test_a_text_that_was_given_back_stands_before_what_was_written_since()
         assert composer.text == "old\nnew"
 
 
-async def test_a_slash_shows_the_commands_that_fit_and_tab_completes_one() -> None:
-    async with writing() as (_, composer, pilot):
-        composer.commands = [("/new", "Begin"), ("/next", "Go on"), ("/help", "Every key")]
+COMMANDS = [("/new", "Begin"), ("/next WORDS", "Go on"), ("/help", "Every key")]
+
+
+async def test_a_slash_offers_the_commands_that_fit_and_tab_completes_one() -> None:
+    async with writing() as (page, composer, pilot):
+        composer.commands = COMMANDS
         await pilot.press("slash", "n")
-        assert "/new" in str(composer.border_subtitle)
-        assert "/help" not in str(composer.border_subtitle)
-        await pilot.press("e", "x")
-        assert "Go on" in str(composer.border_subtitle)
-        await pilot.press("tab")
+        assert [row.split() for row in page.offered] == [
+            ["›", "/new", "Begin"],
+            ["/next", "WORDS", "Go", "on"],
+        ]
+        await pilot.press("down", "tab")
         assert composer.text == "/next "
-        await pilot.press("x")
-        assert not composer.border_subtitle
+        assert page.offered == []
+        await pilot.press("x", "enter")
+        assert page.sent == ["/next x"]
+
+
+async def test_enter_takes_the_command_that_is_chosen_and_sends_it_if_it_is_whole() -> None:
+    async with writing() as (page, composer, pilot):
+        composer.commands = COMMANDS
+        await pilot.press("slash", "h", "enter")
+        assert page.sent == ["/help"]
+        await pilot.press("slash", "n", "up", "enter")
+        assert composer.text == "/next "
+        assert page.sent == ["/help"]
+
+
+async def test_escape_closes_the_list_and_the_text_stays() -> None:
+    async with writing() as (page, composer, pilot):
+        composer.commands = COMMANDS
+        await pilot.press("slash", "n", "escape")
+        assert page.offered == []
+        assert composer.text == "/n"
+        assert composer.has_focus
+
+
+async def test_an_at_completes_files_and_goes_on_within_folders() -> None:
+    async with writing() as (page, composer, pilot):
+        page.names = ["src/", "src/jay.py", "my notes.md"]
+        await pilot.press(*"see @sr")
+        assert [row.split() for row in page.offered] == [["›", "src/"], ["src/jay.py"]]
+        await pilot.press("tab")
+        assert composer.text == "see @src/"
+        await pilot.press("j", "enter")
+        assert composer.text == "see @src/jay.py "
+        await pilot.press(*"and @notes", "tab")
+        assert composer.text == 'see @src/jay.py and @"my notes.md" '
+        assert page.sent == []
+        await pilot.press("enter")
+        assert page.sent == ['see @src/jay.py and @"my notes.md" ']
+
+
+async def test_names_that_come_too_late_are_not_offered() -> None:
+    async with writing() as (page, composer, pilot):
+        await pilot.press(*"@ja", "space")
+        composer.offer_files("ja", ["jay.py"])
+        await pilot.pause()
+        assert page.offered == []
+
+
+async def test_a_click_takes_what_is_offered() -> None:
+    async with writing() as (_, composer, pilot):
+        composer.commands = COMMANDS
+        await pilot.press("slash", "n")
+        await pilot.click(Completions, offset=(5, 1))
+        assert composer.text == "/next "
+        assert composer.has_focus
+
+
+LARGE = "\n".join(f"line {number}" for number in range(40))
+
+
+async def paste(page: Page, pilot: Pilot[None], text: str) -> None:
+    page.post_message(events.Paste(text))
+    await pilot.pause()
+
+
+async def test_a_large_paste_is_a_label_and_is_sent_whole() -> None:
+    async with writing() as (page, composer, pilot):
+        await pilot.press(*"Read ")
+        await paste(page, pilot, LARGE)
+        await paste(page, pilot, "x" * 5_000)
+        assert composer.text == "Read [Pasted 40 lines #1][Pasted 5,000 characters #1]"
+        await pilot.press(*"!", "enter")
+        assert page.sent == [f"Read {LARGE}{'x' * 5_000}!"]
+
+
+async def test_tab_shows_a_paste_whole_and_backspace_takes_it_away() -> None:
+    async with writing() as (page, composer, pilot):
+        await paste(page, pilot, LARGE)
+        await pilot.press("tab")
+        assert composer.text == LARGE
+        composer.put("")
+        await paste(page, pilot, LARGE)
+        await pilot.press("backspace")
+        assert composer.text == ""
+        await pilot.press("ctrl+z", "enter")
+        assert page.sent == [LARGE]
+
+
+async def test_two_pastes_of_one_size_are_told_apart() -> None:
+    async with writing() as (page, _, pilot):
+        await paste(page, pilot, LARGE)
+        await paste(page, pilot, LARGE.upper())
+        await pilot.press("enter")
+        assert page.sent == [LARGE + LARGE.upper()]
+
+
+async def test_a_label_that_somebody_writes_stands_for_itself() -> None:
+    async with writing() as (page, composer, pilot):
+        composer.put("[Pasted 40 lines #1]")
+        await pilot.press("enter")
+        assert page.sent == ["[Pasted 40 lines #1]"]
+
+
+def test_only_pastes_whose_labels_are_left_are_kept() -> None:
+    pastes = Pastes()
+    label = pastes.shortened(LARGE)
+    pastes.shortened("y" * 2_000)
+    assert pastes.used_in(f"a {label} b") == {label: LARGE}
+
+
+async def test_a_long_prompt_of_the_history_is_shown_as_a_label() -> None:
+    async with writing(LARGE) as (page, composer, pilot):
+        await pilot.press("up")
+        assert composer.text == "[Pasted 40 lines #1]"
+        await pilot.press("enter")
+        assert page.sent == [LARGE]
+
+
+async def test_enter_can_be_set_to_begin_a_line_and_then_ctrl_j_sends() -> None:
+    async with writing(enter_sends=False) as (page, composer, pilot):
+        await pilot.press("a", "enter", "b")
+        assert composer.text == "a\nb"
+        await pilot.press("ctrl+j")
+        assert page.sent == ["a\nb"]
 
 
 async def test_the_cursor_does_not_blink_for_that_is_a_timer_that_never_rests() -> None:

@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.message import Message
 from textual.widgets import TextArea
 
+from tui.widgets.completions import MOST, Completion
+from tui.widgets.pastes import Pastes
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from textual import events
 
 NEWLINE_KEYS = ("ctrl+j", "shift+enter", "alt+enter")
 
-PLACEHOLDER = "Ask anything · ctrl+j new line · / commands"
+NAME = re.compile(r'(?:^|(?<=[\s(\[]))@(?:"([^"]*)|([^\s"]*))$')
+"""The name of a file that is being written, up to the cursor."""
 
 
 class Composer(TextArea):
-    """A text area that sends its text with Enter and grows with it. It is never locked."""
+    """A text area that sends its text and grows with it. It is never locked.
+
+    Attributes:
+        commands: The name and the help of each slash command.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "send", "Send"),
         Binding(",".join(NEWLINE_KEYS), "newline", "New line", show=False),
-        Binding("up", "cursor_up", "Line up; on the first line: an earlier prompt", show=False),
+        Binding("escape", "close_offer", "Close the list", show=False),
+        Binding(
+            "up",
+            "cursor_up",
+            "Line up; on the first line: earlier prompts that begin so",
+            show=False,
+        ),
         Binding("down", "cursor_down", "Line down; on the last line: a later prompt", show=False),
-        Binding("tab", "complete", "Complete a command, or go to the next pane", show=False),
+        Binding(
+            "tab",
+            "complete",
+            "Complete a command or a file; show a paste whole; go to the next pane",
+            show=False,
+        ),
+        Binding("ctrl+g", "edit_outside", "Write in $EDITOR", show=False),
     ]
 
     DEFAULT_CSS = """
@@ -51,45 +71,99 @@ class Composer(TextArea):
             self.text = text
 
     class HistoryWanted(Message):
-        """The earlier prompts are asked for; answer by calling `offer_history`."""
+        """The earlier prompts with this beginning are asked for; answer with `offer_history`."""
 
-    def __init__(self, *, id: str | None = None) -> None:
+        def __init__(self, prefix: str) -> None:
+            super().__init__()
+            self.prefix = prefix
+
+    class FilesWanted(Message):
+        """A file's name is being written; answer with `offer_files`."""
+
+        def __init__(self, typed: str) -> None:
+            super().__init__()
+            self.typed = typed
+
+    class Offered(Message):
+        """What completes the word has changed."""
+
+        def __init__(self, offered: Sequence[Completion], chosen: int) -> None:
+            super().__init__()
+            self.offered = offered
+            self.chosen = chosen
+
+    class EditorWanted(Message):
+        """The text is to be written in another program; answer with `put`."""
+
+    def __init__(self, *, id: str | None = None, enter_sends: bool = True) -> None:
+        other = f"{NEWLINE_KEYS[0]} {'new line' if enter_sends else 'sends'}"
         super().__init__(
-            id=id, placeholder=PLACEHOLDER, highlight_cursor_line=False, tab_behavior="focus"
+            id=id,
+            placeholder=f"Ask anything · {other} · / commands · @ files",
+            highlight_cursor_line=False,
+            tab_behavior="focus",
         )
         self.cursor_blink = False  # a blinking cursor is a timer that never rests
         self.commands: Sequence[tuple[str, str]] = ()
-        """The name and the help of each slash command."""
-
+        sending = ("enter",) if enter_sends else NEWLINE_KEYS
+        breaking = NEWLINE_KEYS if enter_sends else ("enter",)
+        self._actions = {
+            **dict.fromkeys(sending, self.action_send),
+            **dict.fromkeys(breaking, self.action_newline),
+        }
+        self._pastes = Pastes()
+        self._offered: Sequence[Completion] = ()
+        self._chosen = 0
         self._history: Sequence[str] | None = None
         self._place = 0
         self._written = ""
 
+    @property
+    def message(self) -> str:
+        """What would be sent: the text with every paste in its place."""
+        return self._pastes.whole(self.text)
+
+    @property
+    def pastes(self) -> dict[str, str]:
+        """What the labels in the text stand for."""
+        return self._pastes.used_in(self.text)
+
     async def _on_key(self, event: events.Key) -> None:
         # The text area would take these keys for itself before its bindings are asked. A priority
         # binding is no way out: it overtakes what was typed just before and is still in line.
-        action = {"enter": self.action_send, **dict.fromkeys(NEWLINE_KEYS, self.action_newline)}
-        if event.key in action:
+        if event.key in self._actions:
             event.stop()
             event.prevent_default()
-            action[event.key]()
+            self._actions[event.key]()
 
     def action_send(self) -> None:
-        """Hand the text over and start afresh."""
-        text = self.text
+        """Hand the text over and start afresh; of an offered list, take what is chosen."""
+        if self._offered and self._offered[self._chosen].text != self.text:
+            completion = self._offered[self._chosen]
+            self._accept()
+            if not (self.text.startswith("/") and completion.final and self.text[-1] != " "):
+                return
+        text = self.message
         if not text.strip():
             return
-        self.text = ""
+        self.put("")
         self.forget_history()
         self.post_message(self.Submitted(text))
 
     def give_back(self, text: str) -> None:
         """Put a text that could not be sent before what has been written since."""
+        text = self._pastes.shortened(text)
         self.text = f"{text}\n{self.text}" if self.text else text
         self.move_cursor(self.document.end)
 
-    def put(self, text: str) -> None:
-        """Replace the text; the cursor goes to its end."""
+    def put(self, text: str, pastes: Mapping[str, str] | None = None) -> None:
+        """Replace the text; the cursor goes to its end.
+
+        Args:
+            text: What stands there from now on.
+            pastes: What labels within it stand for.
+        """
+        self._pastes.restore(pastes or {})
         self.text = text
         self.move_cursor(self.document.end)
 
@@ -97,13 +171,9 @@ class Composer(TextArea):
         """Begin a new line."""
         self.replace("\n", *self.selection, maintain_selection_offset=False)
 
-    def action_complete(self) -> None:
-        """Complete the command that is being written; move on when there is none."""
-        fitting = self._fitting()
-        if fitting:
-            self.put(f"{fitting[0][0]} ")
-        else:
-            self.screen.focus_next()
+    def action_edit_outside(self) -> None:
+        """Write on in an editor of the user's."""
+        self.post_message(self.EditorWanted())
 
     # History
 
@@ -121,19 +191,27 @@ class Composer(TextArea):
 
     def action_cursor_up(self, select: bool = False) -> None:
         """Move up; from the first line, to the prompt before."""
-        if select or self._cursor_row > 0:
+        if self._offered and not select:
+            self._choose(-1)
+        elif select or self._cursor_row > 0:
             super().action_cursor_up(select)
         elif self._history is None:
-            self.post_message(self.HistoryWanted())
+            self.post_message(self.HistoryWanted(self.text))
         else:
             self._step(-1)
 
     def action_cursor_down(self, select: bool = False) -> None:
         """Move down; from the last line, to the prompt behind."""
-        if select or self._history is None or self._cursor_row < self.wrapped_document.height - 1:
+        if self._offered and not select:
+            self._choose(1)
+        elif select or self._history is None or self._is_not_last_row:
             super().action_cursor_down(select)
         else:
             self._step(1)
+
+    @property
+    def _is_not_last_row(self) -> bool:
+        return self._cursor_row < self.wrapped_document.height - 1
 
     @property
     def _cursor_row(self) -> int:
@@ -148,26 +226,125 @@ class Composer(TextArea):
         if self._place == len(self._history):
             self._written = self.text
         self._place = place
-        self.put(self._written if place == len(self._history) else self._history[place])
+        if place == len(self._history):
+            self.put(self._written, self._pastes.texts)
+        else:
+            # Labels of what is written stay known, for the way back to it.
+            self.put(self._pastes.shortened(self._history[place]), self._pastes.texts)
         if by < 0:
             self.move_cursor((0, 0))
 
-    # Commands
+    # Completing
 
     def on_text_area_changed(self) -> None:
-        """Show the commands that fit what is being written."""
-        fitting = self._fitting()
-        shown = [Content.styled(name, "$text-primary bold") for name, _ in fitting]
-        if len(fitting) == 1:
-            shown.append(Content(fitting[0][1]))
-        self.border_subtitle = Content("  ").join(shown)
+        """Offer what fits the word that is being written."""
+        typed = self._before_cursor()
+        if typed is not None and (match := NAME.search(typed)):
+            self.post_message(self.FilesWanted(match[1] or match[2] or ""))
+        else:
+            self._offer(self._fitting())
 
-    def _fitting(self) -> list[tuple[str, str]]:
+    def offer_files(self, typed: str, names: Sequence[str]) -> None:
+        """Offer files, unless something else has been typed meanwhile."""
+        before = self._before_cursor()
+        match = NAME.search(before) if before is not None else None
+        if match is None or (match[1] or match[2] or "") != typed:
+            return
+        self._offer(
+            [
+                Completion(
+                    f'@"{name}"' if " " in name else f"@{name}",
+                    name=name,
+                    final=not name.endswith("/"),
+                )
+                for name in names[:MOST]
+            ]
+        )
+
+    def _before_cursor(self) -> str | None:
+        """The line up to the cursor; None while something is selected."""
+        if not self.selection.is_empty:
+            return None
+        row, column = self.cursor_location
+        return self.document.get_line(row)[:column]
+
+    def _fitting(self) -> list[Completion]:
         text = self.text
         if not text.startswith("/") or any(character.isspace() for character in text):
             return []
-        return [command for command in self.commands if command[0].startswith(text)]
+        fitting = [
+            Completion(name.partition(" ")[0], help, name, final=" " not in name)
+            for name, help in self.commands
+            if name.startswith(text)
+        ]
+        return fitting[:MOST]
+
+    def _offer(self, offered: Sequence[Completion]) -> None:
+        if offered or self._offered:
+            self._offered, self._chosen = offered, 0
+            self.post_message(self.Offered(offered, 0))
+
+    def _choose(self, by: int) -> None:
+        self._chosen = (self._chosen + by) % len(self._offered)
+        self.post_message(self.Offered(self._offered, self._chosen))
+
+    def action_close_offer(self) -> None:
+        """Write on without completing."""
+        self._offer(())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Escape is for the screen unless there is a list to close."""
+        return bool(self._offered) if action == "close_offer" else True
+
+    def take_offered(self, place: int) -> None:
+        """Complete the word with one of what is offered."""
+        if place < len(self._offered):
+            self._chosen = place
+            self._accept()
+            self.focus()
+
+    def _accept(self) -> None:
+        completion = self._offered[self._chosen]
+        if completion.text.startswith("/"):
+            self.put(completion.text if completion.final else f"{completion.text} ")
+        elif (before := self._before_cursor()) is not None and (match := NAME.search(before)):
+            row, column = self.cursor_location
+            text = completion.text
+            if completion.final:
+                text += " "
+            else:
+                text = text.removesuffix('"')  # the name goes on within its folder
+            self.replace(text, (row, match.start()), (row, column), maintain_selection_offset=False)
+        self._offer(())
+
+    def action_complete(self) -> None:
+        """Take what is offered; show a paste whole; or move on to the next pane."""
+        row, column = self.cursor_location
+        if self._offered:
+            self._accept()
+        elif place := self._pastes.at(self.document.get_line(row), column):
+            label = self.document.get_line(row)[slice(*place)]
+            self.replace(
+                self._pastes.whole(label),
+                (row, place[0]),
+                (row, place[1]),
+                maintain_selection_offset=False,
+            )
+        else:
+            self.screen.focus_next()
+
+    # Pasting
 
     def on_paste(self, event: events.Paste) -> None:
-        """Bring the line ends to one kind; then the text area pastes."""
-        event.text = event.text.replace("\r\n", "\n").replace("\r", "\n")
+        """Bring the line ends to one kind, and a large paste to its label."""
+        text = event.text.replace("\r\n", "\n").replace("\r", "\n")
+        event.text = self._pastes.shortened(text)
+
+    def action_delete_left(self) -> None:
+        """Delete what stands before the cursor: a character, or a whole label."""
+        row, column = self.cursor_location
+        line = self.document.get_line(row)
+        if self.selection.is_empty and (place := self._pastes.at(line, column)):
+            self.delete((row, place[0]), (row, place[1]), maintain_selection_offset=False)
+        else:
+            super().action_delete_left()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.containers import Vertical
@@ -13,6 +14,7 @@ from textual.content import Content
 from textual.message import Message as Told
 from textual.widgets import Static
 
+from engine.attachments import AttachmentError, FileNames, with_files
 from engine.consent import pending_calls
 from engine.events import (
     AnswerDelta,
@@ -26,11 +28,11 @@ from engine.events import (
     SessionDeleted,
     TurnEnded,
 )
-from engine.library import DRAFT
+from engine.library import Draft
 from engine.llm.base import ModelError
 from storage.errors import StorageError
-from storage.records import Role
 from tui.harmless import visible
+from tui.widgets.completions import MOST, Completions
 from tui.widgets.composer import Composer
 from tui.widgets.welcome import Welcome
 
@@ -54,8 +56,11 @@ DRAFT_SECONDS = 1.0
 WARM_SECONDS = 60.0
 """For so long a model that was got ready needs no asking again."""
 
-HISTORY_MESSAGES = 200
-"""How far back the composer's history reaches in a session."""
+COUNT_SECONDS = 0.3
+"""What is being written is counted when nothing has been typed for so long."""
+
+COUNTED_CHARACTERS = 80
+"""A shorter text needs no counting: anybody can see that it is short."""
 
 
 class Conversation(Vertical):
@@ -106,9 +111,10 @@ class Conversation(Vertical):
         self._reloading = asyncio.Lock()
         self._sending = asyncio.Lock()
         self._draft_timer: Timer | None = None
-        self._kept_draft = ""
+        self._count_timer: Timer | None = None
+        self._names: FileNames | None = None
+        self._kept_draft = Draft()
         self._warm_until = 0.0
-        self._new_draft = ""
         self._status_of = ""
         self.session: Session | None = None
         self.last: Message | None = None
@@ -117,12 +123,14 @@ class Conversation(Vertical):
         """A title, what stands for an empty transcript, and the composer."""
         yield Static(id="title")
         yield Welcome(self._engine)
-        yield Composer(id="composer")
+        yield Completions()
+        yield Composer(id="composer", enter_sends=self._engine.settings.ui.enter == "send")
 
     def on_mount(self) -> None:
         """Listen to the engine."""
         self.composer = self.query_one(Composer)
         self._unsubscribe = self._engine.events.subscribe(self._hear)
+        self.run_worker(self._begin_with_draft(), group="draft")
 
     async def settle(self) -> None:
         """Make the transcript, which the first frame can do without."""
@@ -130,7 +138,7 @@ class Conversation(Vertical):
             from tui.transcript import Transcript
 
             self._transcript = Transcript(id="transcript")
-            await self.mount(self._transcript, before=self.composer)
+            await self.mount(self._transcript, before=self.query_one(Completions))
 
     @property
     def transcript(self) -> Transcript:
@@ -158,7 +166,7 @@ class Conversation(Vertical):
         self._session_id = None
         self.transcript.clear()
         self._show(None, None)
-        self._put_draft(self._new_draft)
+        await self._put_draft(None)
         self.composer.focus()
 
     async def open(self, session_id: str, position: int | None = None) -> None:
@@ -187,7 +195,7 @@ class Conversation(Vertical):
             newest = await self._engine.library.page(session_id, max(0, count - 1), count)
         finally:
             missed, self._missed = self._missed, None
-        self._put_draft(str(session.state.get(DRAFT, "")))
+        await self._put_draft(session)
         self._show(session, newest[-1] if newest else None)
         for event in missed:
             self._hear(event)
@@ -202,9 +210,9 @@ class Conversation(Vertical):
         async with self._reloading:
             while self._moved and self._session_id is not None:
                 self._moved = False
-                draft = self.composer.text
+                draft, pastes = self.composer.text, self.composer.pastes
                 await self._open(self._session_id)
-                self.composer.put(draft)
+                self.composer.put(draft, pastes)
 
     def _before_last(self, message: Message) -> bool:
         return self.last is not None and message.position <= self.last.position
@@ -253,8 +261,14 @@ class Conversation(Vertical):
             self.report(error)
 
     async def send(self, text: str) -> None:
-        """Ask; a text that could not be kept goes back into the composer."""
-        await self._send(text, self._engine.send)
+        """Ask, with the files that the text names; what could not be sent goes back."""
+        try:
+            whole = await asyncio.to_thread(with_files, text, Path.cwd())
+        except AttachmentError as error:
+            self.composer.give_back(text)
+            self.notify(visible(str(error)), severity="error", timeout=12, markup=False)
+            return
+        await self._send(whole, self._engine.send)
 
     async def research(self, question: str) -> None:
         """Ask what is to be looked up; a question that could not be kept goes back."""
@@ -267,7 +281,7 @@ class Conversation(Vertical):
                 if self._session_id is None:
                     session = await self._engine.library.create()
                     self._session_id = session.id
-                    self._new_draft = ""
+                    await self._engine.library.keep_draft(None, Draft())
                     self._show(session, None)
                 await ask(self._session_id, text)
             except StorageError as error:
@@ -305,23 +319,34 @@ class Conversation(Vertical):
         if self._draft_timer is not None:
             self._draft_timer.stop()
             self._draft_timer = None
-        text = self.composer.text
-        if self._session_id is None:
-            self._new_draft = text
-        elif text != self._kept_draft:
+        draft = Draft(self.composer.text, self.composer.pastes)
+        if draft != self._kept_draft:
             try:
-                await self._engine.library.keep_draft(self._session_id, text)
-                self._kept_draft = text
+                await self._engine.library.keep_draft(self._session_id, draft)
+                self._kept_draft = draft
             except StorageError as error:
                 log.warning("a draft could not be kept: %s", type(error).__name__)
 
-    def _put_draft(self, text: str) -> None:
-        self._kept_draft = text
-        self.composer.put(text)
+    async def _put_draft(self, session: Session | None) -> None:
+        self._kept_draft = await self._engine.library.draft(session)
+        self.composer.put(self._kept_draft.text, self._kept_draft.pastes)
+
+    async def _begin_with_draft(self) -> None:
+        """Bring back what was being written last time; what was typed since stands behind it."""
+        try:
+            draft = await self._engine.library.draft(None)
+        except StorageError as error:
+            log.warning("the draft could not be read: %s", type(error).__name__)
+            return
+        if self._session_id is None and draft.text:
+            self._kept_draft = draft
+            typed = self.composer.text
+            self.composer.put(draft.text + typed, draft.pastes)
 
     def on_text_area_changed(self) -> None:
         """Get the model ready for what is being written; keep the draft a moment later."""
-        if self.composer.text == self._kept_draft:
+        self._count_later()
+        if self.composer.text == self._kept_draft.text:
             return
         if self._draft_timer is None:
             self._draft_timer = self.set_timer(DRAFT_SECONDS, self._keep_draft)
@@ -338,17 +363,66 @@ class Conversation(Vertical):
         except ModelError as error:
             log.info("the model could not be started early: %s", error.kind)
 
-    async def on_composer_history_wanted(self) -> None:
-        """Give the composer what was asked in this session."""
-        if self._session_id is None or self.session is None:
+    def _count_later(self) -> None:
+        if len(self.composer.text) < COUNTED_CHARACTERS and not self.composer.pastes:
+            self.composer.border_subtitle = ""
+        elif self._count_timer is None:
+            self._count_timer = self.set_timer(COUNT_SECONDS, self._begin_to_count)
+        else:
+            self._count_timer.reset()
+
+    def _begin_to_count(self) -> None:
+        self._count_timer = None
+        self.run_worker(self._count(self.composer.message), group="count", exclusive=True)
+
+    async def _count(self, text: str) -> None:
+        from engine.context.tokens import count
+
+        tokens = await count(text)
+        if text == self.composer.message:
+            self.composer.border_subtitle = f"~{tokens:,} tokens"
+
+    async def on_composer_history_wanted(self, message: Composer.HistoryWanted) -> None:
+        """Give the composer what was asked, in this session and in others."""
+        try:
+            prompts = await self._engine.library.prompts(message.prefix)
+        except StorageError as error:
+            self.report(error)
             return
-        end = self.session.message_count
-        messages = await self._engine.library.page(
-            self._session_id, max(0, end - HISTORY_MESSAGES), end
-        )
-        prompts = [message.content for message in messages if message.role is Role.USER]
-        if prompts:
-            self.composer.offer_history(prompts)
+        if prompts and self.composer.text == message.prefix:
+            self.composer.offer_history(prompts[::-1])
+
+    def on_composer_files_wanted(self, message: Composer.FilesWanted) -> None:
+        """Give the composer the names of files that fit."""
+        self.run_worker(self._find_files(message.typed), group="files", exclusive=True)
+
+    async def _find_files(self, typed: str) -> None:
+        if self._names is None:
+            self._names = FileNames(Path.cwd())
+        names = await asyncio.to_thread(self._names.fitting, typed, MOST)
+        self.composer.offer_files(typed, names)
+
+    def on_composer_offered(self, message: Composer.Offered) -> None:
+        """Show what completes the word that is being written."""
+        self.query_one(Completions).show(message.offered, message.chosen)
+
+    def on_completions_clicked(self, message: Completions.Clicked) -> None:
+        """Complete it."""
+        self.composer.take_offered(message.place)
+
+    def on_composer_editor_wanted(self) -> None:
+        """Let the user write in a program of their own."""
+        self.run_worker(self._edit_outside(), group="editor", exclusive=True)
+
+    async def _edit_outside(self) -> None:
+        from tui.editor import EditorError, edit
+
+        try:
+            text = await edit(self.app, self.composer.message)
+        except EditorError as error:
+            self.notify(visible(str(error)), severity="error", timeout=12, markup=False)
+        else:
+            self.composer.put(text)
 
     # What the engine tells
 
