@@ -46,6 +46,12 @@ class MessageAdded(Event, frozen=True, kw_only=True):
     inserted: bool = False
 
 
+class BranchShown(Event, frozen=True, kw_only=True):
+    """A session shows other messages than before, from some place on."""
+
+    session_id: str
+
+
 class AnswerRead(Event, frozen=True, kw_only=True):
     """The model has read `share` (0 to 1) of the prompt."""
 

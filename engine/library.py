@@ -7,16 +7,24 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.events import Events, SessionChanged, SessionDeleted
+from engine.events import BranchShown, Events, SessionChanged, SessionDeleted
 from storage.errors import UnknownSessionError
 from storage.records import TitleOrigin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterable, Mapping, Sequence
     from pathlib import Path
 
     from storage.articles import Article
-    from storage.records import Message, SearchHit, Session, StoreFigures, UsageTotals
+    from storage.records import (
+        Message,
+        Placed,
+        SearchHit,
+        Session,
+        StoreFigures,
+        TakenIn,
+        UsageTotals,
+    )
     from storage.store import Store
     from storage.usage import Unit, UsageRow
 
@@ -121,9 +129,59 @@ class Library:
         """The messages at positions `start` to `stop` (exclusive) of the shown branch, in order."""
         return await self._store.messages.page(session_id, start, stop)
 
-    async def articles(self, session_id: str) -> Sequence[Article]:
-        """What research found for a session, the most relevant first."""
-        return await self._store.articles.of_session(session_id)
+    async def every(
+        self, session_id: str, *, after: Message | None = None, limit: int = 200
+    ) -> Sequence[Placed]:
+        """The next `limit` messages of all branches behind `after`, by position, then by id."""
+        return await self._store.messages.every(session_id, after=after, limit=limit)
+
+    async def take_in(self, session: Session, messages: AsyncIterable[Sequence[Placed]]) -> TakenIn:
+        """Keep a session from elsewhere; see `BaseSessionManager.take_in`."""
+        taken = await self._store.sessions.take_in(session, messages)
+        if taken.added or taken.new:
+            self._events.emit(SessionChanged(session=taken.session))
+        return taken
+
+    async def take_in_articles(
+        self, articles: Sequence[Article], citations: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Keep what research found for a session from elsewhere; see `ArticleStore.take_in`."""
+        await self._store.articles.take_in(articles, citations)
+
+    async def branches(self, session_id: str) -> Mapping[str, tuple[int, int]]:
+        """The shown messages with alternatives, by id: their place among them and the number."""
+        return await self._store.messages.branches(session_id)
+
+    async def show_alternative(self, message: Message, step: int) -> Message | None:
+        """Show the branch through the next alternative of a message, or the one before.
+
+        Returns:
+            The alternative; None where there is none in that direction.
+        """
+        found = await self._store.messages.alternatives(message.id)
+        place = [one.id for one in found].index(message.id) + step
+        if not 0 <= place < len(found):
+            return None
+        await self.show(found[place])
+        return found[place]
+
+    async def show(self, message: Message) -> None:
+        """Show the branch through a message."""
+        await self._store.messages.show(message.id)
+        await self._tell_branch(message.session_id)
+
+    async def take_back(self, message: Message) -> None:
+        """Let a session end before a message; `show` brings it and what followed back."""
+        await self._store.messages.hide(message.id)
+        await self._tell_branch(message.session_id)
+
+    async def _tell_branch(self, session_id: str) -> None:
+        self._events.emit(SessionChanged(session=await self.session(session_id)))
+        self._events.emit(BranchShown(session_id=session_id))
+
+    async def articles(self, session_id: str, *, limit: int | None = 100) -> Sequence[Article]:
+        """What research found for a session, the most relevant first; all without a limit."""
+        return await self._store.articles.of_session(session_id, limit=limit)
 
     async def citations(self, message_id: str) -> Mapping[int, Article]:
         """The articles that the numbers in an answer stand for."""

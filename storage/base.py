@@ -306,6 +306,21 @@ class BaseMessages(ABC):
         """
 
     @abstractmethod
+    async def branches(self, session_id: str) -> dict[str, tuple[int, int]]:
+        """The shown messages that have alternatives, by id.
+
+        Each with its place among them, from 1 in the order they were made, and their number.
+        """
+
+    @abstractmethod
+    async def hide(self, message_id: str) -> None:
+        """End the shown branch before a message; `show` brings it back.
+
+        Raises:
+            UnknownMessageError: It is not there.
+        """
+
+    @abstractmethod
     async def interrupt_abandoned(self) -> list[Message]:
         """Mark the answers whose process died while it wrote them as interrupted. Returns them."""
 

@@ -354,6 +354,19 @@ class InMemoryMessages(BaseMessages):
             path.append(followers[-1])
         self._set_shown(message.session_id, [one.id for one in path])
 
+    async def branches(self, session_id: str) -> dict[str, tuple[int, int]]:
+        found: dict[str, tuple[int, int]] = {}
+        for message_id in self._shown.get(session_id, []):
+            beside = [one.id for one in await self.alternatives(message_id)]
+            if len(beside) > 1:
+                found[message_id] = beside.index(message_id) + 1, len(beside)
+        return found
+
+    async def hide(self, message_id: str) -> None:
+        message = await self.known(message_id)
+        path = self.path_to(message.session_id, message_id)
+        self._set_shown(message.session_id, [one.id for one in path[:-1]])
+
     async def interrupt_abandoned(self) -> list[Message]:
         return []  # Nothing here outlives the process that writes it.
 

@@ -224,6 +224,31 @@ class Messages(BaseMessages):
             ):
                 end = message_from(newest[0])
 
+    async def branches(self, session_id: str) -> dict[str, tuple[int, int]]:
+        rows = await self._database.fetch_all(
+            """
+            WITH forks AS (
+                SELECT position FROM messages WHERE session_id = ?
+                GROUP BY position HAVING count(*) > 1
+            )
+            SELECT this.id, sum(other.id <= this.id), count(*)
+            FROM forks
+            JOIN messages AS this
+                ON this.session_id = ? AND this.position = forks.position AND this.shown
+            JOIN messages AS other
+                ON other.session_id = this.session_id AND other.position = this.position
+                AND other.parent_id IS this.parent_id
+            GROUP BY this.id HAVING count(*) > 1
+            """,
+            (session_id, session_id),
+        )
+        return {message_id: (place, count) for message_id, place, count in rows}
+
+    async def hide(self, message_id: str) -> None:
+        message = await self.known(message_id)
+        async with self._database.transaction() as transaction:
+            await cut_after(transaction, message.session_id, message.parent_id)
+
     async def interrupt_abandoned(self) -> list[Message]:
         streaming = await self._database.fetch_all(
             "SELECT id, owner FROM messages WHERE finish = 'streaming'"

@@ -318,7 +318,11 @@ class Contract:
         with pytest.raises(UnknownMessageError):
             await messages.append(session.id, role=Role.USER, content="lost", parent_id=strange.id)
         assert await messages.tail(session.id, 9) == []
-        for call in (messages.show("nothing"), messages.around("nothing")):
+        for call in (
+            messages.show("nothing"),
+            messages.hide("nothing"),
+            messages.around("nothing"),
+        ):
             with pytest.raises(UnknownMessageError):
                 await call
         assert await messages.alternatives("nothing") == []
@@ -440,6 +444,39 @@ class Contract:
         new = await messages.append(session.id, role=Role.USER, content="new", parent_id=None)
         assert await messages.tail(session.id, 9) == [new]
         assert await messages.alternatives(new.id) == [old, new]
+
+    async def test_messages_with_alternatives_are_told_with_their_place_among_them(
+        self, messages: BaseMessages, session: Session
+    ) -> None:
+        question = await messages.append(session.id, role=Role.USER, content="question")
+        first = await messages.append(session.id, role=Role.ASSISTANT, content="first")
+        await messages.append(session.id, role=Role.USER, content="thanks")
+        assert await messages.branches(session.id) == {}
+        for text in ("second", "third"):
+            last = await messages.append(
+                session.id, role=Role.ASSISTANT, content=text, parent_id=question.id
+            )
+            await messages.append(session.id, role=Role.USER, content=f"oh, {text}")
+        assert await messages.branches(session.id) == {last.id: (3, 3)}
+        await messages.show(first.id)
+        assert await messages.branches(session.id) == {first.id: (1, 3)}
+        assert await messages.branches("nothing") == {}
+
+    async def test_a_message_is_taken_back_with_what_followed_and_shown_again(
+        self, sessions: BaseSessionManager, messages: BaseMessages, session: Session
+    ) -> None:
+        question = await messages.append(session.id, role=Role.USER, content="question")
+        answer = await messages.append(session.id, role=Role.ASSISTANT, content="answer")
+        await messages.append(session.id, role=Role.USER, content="thanks")
+        await messages.hide(answer.id)
+        assert await messages.tail(session.id, 9) == [question]
+        assert (await sessions.known(session.id)).message_count == 1
+        await messages.show(answer.id)
+        assert texts(await messages.tail(session.id, 9)) == ["question", "answer", "thanks"]
+        await messages.hide(question.id)
+        assert await messages.tail(session.id, 9) == []
+        await messages.append(session.id, role=Role.USER, content="anew")
+        assert texts(await messages.tail(session.id, 9)) == ["anew"]
 
     async def test_a_fork_begins_with_copies_up_to_its_message(
         self, sessions: BaseSessionManager, messages: BaseMessages
