@@ -14,6 +14,7 @@ from engine.context.budget import pack
 from engine.context.material import gather
 from engine.events import Events, MessageAdded, SessionChanged
 from engine.library import Library
+from engine.memory.memories import Memories
 from engine.memory.recall import Recall
 from engine.models import Models
 from engine.pool import Job, Lane, Pool
@@ -51,6 +52,7 @@ class Engine:
         events: What happens, to subscribe to.
         library: Every kept conversation.
         models: Which model answers.
+        memory: What is remembered, beside the conversations themselves.
         pool: The background work.
     """
 
@@ -63,6 +65,7 @@ class Engine:
         self.pool = Pool(self.events)
         self.library = Library(store, self.events)
         self.models = Models(settings, paths, self.pool, self.events, backends)
+        self.memory = Memories(store, self.events)
         self._store = store
         self.tools = built_in_tools()
         self._workshop = Workshop(

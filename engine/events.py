@@ -123,6 +123,12 @@ class ModelChanged(Event, frozen=True, kw_only=True):
     """How much of a download has come, from 0 to 1."""
 
 
+class MemoriesChanged(Event, frozen=True, kw_only=True):
+    """Something was remembered, changed or forgotten about a person."""
+
+    entity_id: str | None
+
+
 class JobChanged(Event, frozen=True, kw_only=True):
     """A job of the pool changed its state or its progress."""
 
