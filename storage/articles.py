@@ -11,7 +11,7 @@ from storage.ids import new_id
 from storage.ranking import RANKED_AT_MOST, telling_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from storage.database import Database, Row
 
@@ -92,12 +92,36 @@ class ArticleStore:
         )
         return _article(rows[0]) if rows else None
 
-    async def of_session(self, session_id: str, *, limit: int = 100) -> list[Article]:
-        """The articles of a session, the most relevant first."""
+    async def take_in(
+        self, articles: Sequence[Article], citations: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Keep articles that come from elsewhere with their session, and what cites them.
+
+        What is here already stays as it is. `citations` are the ids of the articles that a
+        message's numbers stand for, by the message's id; one of no article here is left out.
+        """
+        async with self._database.transaction() as transaction:
+            await transaction.execute_many(
+                f"INSERT INTO articles ({', '.join(_COLUMNS)})"
+                f" VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT DO NOTHING",
+                [[getattr(article, column) for column in _COLUMNS] for article in articles],
+            )
+            await transaction.execute_many(
+                "INSERT INTO citations (message_id, number, article_id)"
+                " SELECT ?, ?, id FROM articles WHERE id = ? ON CONFLICT DO NOTHING",
+                [
+                    (message_id, number, article_id)
+                    for message_id, article_ids in citations.items()
+                    for number, article_id in enumerate(article_ids, 1)
+                ],
+            )
+
+    async def of_session(self, session_id: str, *, limit: int | None = 100) -> list[Article]:
+        """The articles of a session, the most relevant first; all without a limit."""
         rows = await self._database.fetch_all(
             f"SELECT {_ARTICLE} FROM articles AS article WHERE session_id = ?"
             " ORDER BY relevance DESC, key LIMIT ?",
-            [session_id, limit],
+            [session_id, -1 if limit is None else limit],
         )
         return [_article(row) for row in rows]
 

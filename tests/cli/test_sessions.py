@@ -134,7 +134,7 @@ def test_an_export_as_json_has_every_message(scrubjay: Scrubjay) -> None:
     document = msgspec.json.decode(exported.out)
     assert document["format"] == "scrubjay-session"
     assert document["session"]["id"] == session_id
-    assert document["session"]["created_at"].endswith("+00:00")
+    assert document["session"]["created_at"].endswith("Z")
     assert [message["content"] for message in document["messages"]] == [
         f"{number} ·" for number in range(450)
     ]

@@ -149,7 +149,7 @@ def _add_research(commands: argparse._SubParsersAction[_Parser]) -> None:
 def _add_sessions(commands: argparse._SubParsersAction[_Parser]) -> None:
     sessions = commands.add_parser(
         "sessions",
-        help="list, show, export, delete and restore conversations",
+        help="list, show, search, export, import, delete and restore conversations",
     )
     actions = sessions.add_subparsers(
         title="actions", metavar="ACTION", dest="action", required=True
@@ -163,13 +163,46 @@ def _add_sessions(commands: argparse._SubParsersAction[_Parser]) -> None:
     show = actions.add_parser("show", help="print a conversation")
     show.add_argument("session", help=SESSION)
 
-    export = actions.add_parser("export", help="write a conversation to a file")
-    export.add_argument("session", help=SESSION)
-    export.add_argument("--format", choices=("markdown", "json"), default="markdown")
-    export.add_argument(
-        "-o", "--output", metavar="FILE", help="where to; standard output by default"
+    search = actions.add_parser("search", help="find conversations by what was said in them")
+    search.add_argument("query", nargs="+", help="words; the sidebar's search has the same syntax")
+    search.add_argument("--limit", type=_positive, default=30, metavar="N", help="at most N (30)")
+    search.add_argument("--json", action="store_true", help="print them as JSON")
+
+    export = actions.add_parser(
+        "export",
+        help="write a conversation, or all of them, to files",
+        description="Write a conversation, or all of them, to files.\n"
+        "Markdown and HTML have what is shown. JSON loses nothing: it has every branch, and\n"
+        "`scrubjay sessions import` takes it in again.",
     )
-    export.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    export.add_argument("session", nargs="?", help=SESSION)
+    export.add_argument("--all", action="store_true", help="every conversation, a file each")
+    export.add_argument("--format", choices=("markdown", "json", "html"), default="markdown")
+    export.add_argument(
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="a file, or a folder in which the file gets a name; standard output by default",
+    )
+    export.add_argument("--force", action="store_true", help="replace files that are there")
+
+    importer = actions.add_parser(
+        "import",
+        help="take conversations in from files",
+        description="Take conversations in from files: JSON that Scrubjay exported, ChatGPT's\n"
+        "conversations.json or the archive it comes in, and the databases of oterm (store.db)\n"
+        "and elia (elia.sqlite). What is here already is not taken in again.",
+        epilog=CODES,
+    )
+    importer.add_argument(
+        "files", nargs="+", metavar="FILE", help="a file, or a folder of JSON files"
+    )
+    importer.add_argument(
+        "--format",
+        choices=("scrubjay", "chatgpt", "oterm", "elia"),
+        help="what the files are; by default that is seen from what is in them",
+    )
+    importer.add_argument("--json", action="store_true", help="print what came of it as JSON")
 
     delete = actions.add_parser("delete", help="take a conversation out of the list")
     delete.add_argument("session", help=SESSION)

@@ -9,8 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.export import as_json, as_markdown
-from tui.command_line.console import CommandError, Exit, complain, say, say_json, write
+from engine import export, imports
+from engine.imports.base import UnreadableError
+from tui.command_line.console import (
+    CommandError,
+    Exit,
+    Progress,
+    complain,
+    say,
+    say_json,
+    write,
+)
 from tui.command_line.running import opened
 
 if TYPE_CHECKING:
@@ -18,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from engine.config import Paths, Settings
+    from engine.imports import Report
     from engine.library import Library
-    from storage.records import Session
+    from storage.records import SearchHit, Session
 
 PAGE = 500
 """Sessions that are read at a time."""
@@ -41,17 +51,16 @@ async def sessions(options: argparse.Namespace, settings: Settings, paths: Paths
             case "list":
                 listed = await library.sessions(limit=options.limit, archived=options.archived)
                 _list(listed, as_objects=options.json)
+            case "search":
+                query = " ".join(options.query)
+                _found(await library.search(query, limit=options.limit), as_objects=options.json)
             case "show":
                 session = await find(library, options.session)
-                await _put_out(as_markdown(library, session))
+                await _put_out(export.pieces(library, session, "markdown"))
             case "export":
-                session = await find(library, options.session)
-                export = as_json if options.format == "json" else as_markdown
-                pieces = export(library, session)
-                if options.output is None:
-                    await _put_out(pieces)
-                else:
-                    await _save(pieces, Path(options.output), replace=options.force)
+                await _export(library, options)
+            case "import":
+                return await _import(library, options)
             case "delete":
                 return await _delete(library, options.session, sure=options.yes)
             case "archive":
@@ -85,12 +94,14 @@ async def find(library: Library, name: str) -> Session:
     return (exact or found)[0]
 
 
-async def _all(library: Library) -> AsyncGenerator[Session]:
-    page: Sequence[Session] = await library.sessions(limit=PAGE)
-    while page:
-        for session in page:
-            yield session
-        page = await library.sessions(limit=PAGE, before=page[-1])
+async def _all(library: Library, *, archived: bool = False) -> AsyncGenerator[Session]:
+    """The listed sessions, and then, if they are wanted, the archived ones."""
+    for put_away in (False, True)[: 1 + archived]:
+        page: Sequence[Session] = await library.sessions(limit=PAGE, archived=put_away)
+        while page:
+            for session in page:
+                yield session
+            page = await library.sessions(limit=PAGE, before=page[-1], archived=put_away)
 
 
 def _list(listed: Sequence[Session], *, as_objects: bool) -> None:
@@ -144,14 +155,138 @@ async def _delete(library: Library, name: str, *, sure: bool) -> int:
     return Exit.DONE
 
 
+def _found(hits: Sequence[SearchHit], *, as_objects: bool) -> None:
+    if as_objects:
+        say_json(
+            [
+                {
+                    **_object(hit.session),
+                    "message_id": hit.message_id,
+                    "position": hit.position,
+                    "snippet": "".join(span.text for span in hit.snippet),
+                }
+                for hit in hits
+            ]
+        )
+        return
+    if not hits:
+        say("Nothing was found.")
+        return
+    digits = _telling([hit.session for hit in hits])
+    for hit in hits:
+        changed = datetime.fromtimestamp(hit.session.updated_at).astimezone()
+        say(f"{hit.session.id[:digits]}  {changed:%Y-%m-%d %H:%M}  {_title(hit.session)}")
+        if snippet := " ".join("".join(span.text for span in hit.snippet).split()):
+            say(f"  {snippet}")
+
+
+async def _export(library: Library, options: argparse.Namespace) -> None:
+    """Write one conversation, or all of them into a folder."""
+    format = options.format
+    if options.all == bool(options.session):
+        raise CommandError(
+            "It is not clear what to export.",
+            "Name one conversation, or say `--all`.",
+            code=Exit.USAGE,
+        )
+    output = Path(options.output) if options.output else None
+    if not options.all:
+        session = await find(library, options.session)
+        pieces = export.pieces(library, session, format)
+        if output is None:
+            await _put_out(pieces)
+            return
+        file = output / export.file_name(session, format) if output.is_dir() else output
+        await save(pieces, file, replace=options.force)
+        complain(f"Wrote {file}.")
+        return
+    if output is None:
+        raise CommandError(
+            "Each conversation is written into a file of its own.",
+            "Name a folder for them with `--output`.",
+            code=Exit.USAGE,
+        )
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"{output} can't be made a folder: {error.strerror}.") from error
+    written = 0
+    with Progress() as progress:
+        total = (await library.figures()).sessions or 1
+        async for session in _all(library, archived=True):
+            file = output / export.file_name(session, format)
+            await save(export.pieces(library, session, format), file, replace=options.force)
+            written += 1
+            progress.show(f"{written:,} conversations", min(written / total, 1.0))
+    complain(f"Wrote {written:,} conversations into {output}.")
+
+
+async def _import(library: Library, options: argparse.Namespace) -> int:
+    """Take conversations in from files, and tell what came of each."""
+    reports: list[Report] = []
+    failed = False
+    for file in _files(options.files):
+        with Progress() as progress:
+
+            def show(report: Report, share: float, progress: Progress = progress) -> None:
+                done = report.new + report.grown + report.unchanged
+                progress.show(f"{done:,} conversations of {report.file}", share)
+
+            try:
+                report = await imports.take_in(library, file, format=options.format, progress=show)
+            except UnreadableError as error:
+                progress.end()
+                complain(error.message, error.next_step)
+                failed = True
+                continue
+            except OSError as error:
+                progress.end()
+                complain(f"{file} can't be read: {error.strerror or error}.")
+                failed = True
+                continue
+        reports.append(report)
+        if report.problem:
+            complain(report.problem, report.next_step)
+            failed = True
+        if not options.json:
+            _tell(report)
+    if options.json:
+        say_json(reports)
+    return Exit.FAILED if failed else Exit.DONE
+
+
+def _files(names: Sequence[str]) -> list[Path]:
+    """The files that are meant; a folder stands for the exported conversations in it."""
+    files: list[Path] = []
+    for name in names:
+        path = Path(name)
+        files += sorted(path.glob("*.json")) if path.is_dir() else [path]
+    if not files:
+        raise CommandError("There is no JSON file in the folder.", "Name the files themselves.")
+    return files
+
+
+def _tell(report: Report) -> None:
+    say(
+        f"{report.file} ({report.format}): {report.new:,} new conversations, {report.grown:,} with"
+        f" more messages, {report.unchanged:,} unchanged; {report.messages:,} messages added."
+    )
+    for skipped in report.skipped:
+        say(f"  left out: {skipped.count:,} × {skipped.what}: {skipped.why}")
+
+
 async def _put_out(pieces: AsyncGenerator[str]) -> None:
     async with aclosing(pieces):
         async for piece in pieces:
             write(piece)
 
 
-async def _save(pieces: AsyncGenerator[str], file: Path, *, replace: bool) -> None:
-    """Write a file that is whole or not there."""
+async def save(pieces: AsyncGenerator[str], file: Path, *, replace: bool) -> None:
+    """Write a file that is whole or not there.
+
+    Raises:
+        CommandError: There is one already, or it can't be written.
+    """
     _check_free(file, replace=replace)
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
@@ -164,7 +299,6 @@ async def _save(pieces: AsyncGenerator[str], file: Path, *, replace: bool) -> No
         raise CommandError(f"{file} can't be written: {error.strerror}.") from error
     finally:
         part.unlink(missing_ok=True)
-    complain(f"Wrote {file}.")
 
 
 def _check_free(file: Path, *, replace: bool) -> None:

@@ -1,0 +1,181 @@
+"""A conversation as JSON that loses nothing, and the records that its schema is made from.
+
+The document has every branch: `shown` tells the messages that are on the screen. They come by their
+place, parents before their followers. Times are in UTC, to the microsecond. `assets/session.schema.
+json` is the JSON Schema of these records; `python -m tests.tools.session_schema` writes it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from engine.export.reading import PAGE
+from storage.articles import Article
+from storage.records import (
+    Failure,
+    Finish,
+    Message,
+    Role,
+    Session,
+    TitleOrigin,
+    ToolCall,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from engine.library import Library
+    from storage.records import Placed
+
+FORMAT = "scrubjay-session"
+VERSION = 1
+
+
+class DocumentSession(msgspec.Struct, kw_only=True):
+    """The conversation itself."""
+
+    id: str
+    title: str = ""
+    title_origin: TitleOrigin = TitleOrigin.NONE
+    user_id: str | None = None
+    model: str | None = None
+    state: dict[str, Any] = {}
+    created_at: datetime
+    updated_at: datetime
+    archived_at: datetime | None = None
+
+
+class DocumentArticle(msgspec.Struct, kw_only=True):
+    """What research found for the conversation."""
+
+    id: str
+    url: str
+    source: str
+    title: str
+    text: str
+    author: str = ""
+    published_at: datetime | None = None
+    relevance: float | None = None
+    passage: str = ""
+    fetched_at: datetime
+
+
+class DocumentMessage(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A message of any branch; what it does not say is as in an empty one."""
+
+    id: str
+    parent_id: str | None
+    shown: bool
+    role: Role
+    content: str
+    thinking: str = ""
+    model: str | None = None
+    finish: Finish = Finish.COMPLETE
+    failure: Failure | None = None
+    usage: Usage | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    token_count: int | None = None
+    created_at: datetime
+    finished_at: datetime | None = None
+    citations: tuple[str, ...] = ()
+    """The ids of the articles that [1], [2] and so on stand for."""
+
+
+class Document(msgspec.Struct, kw_only=True):
+    """The whole document."""
+
+    format: Literal["scrubjay-session"]
+    version: Literal[1]
+    session: DocumentSession
+    articles: list[DocumentArticle] = []
+    messages: list[DocumentMessage]
+
+
+async def pieces(library: Library, session: Session) -> AsyncGenerator[str]:
+    """The conversation, a piece a message."""
+    articles = await library.articles(session.id, limit=None)
+    yield (
+        f'{{"format": "{FORMAT}", "version": {VERSION},\n'
+        f'"session": {_encoded(_session(session))},\n'
+        f'"articles": {_encoded([_article(article) for article in articles])},\n'
+        '"messages": ['
+    )
+    separator = "\n"
+    last: Message | None = None
+    while page := await library.every(session.id, after=last, limit=PAGE):
+        for placed in page:
+            cited = await library.citations(placed.message.id) if articles else {}
+            message = _message(placed, tuple(article.id for article in cited.values()))
+            yield separator + _encoded(message)
+            separator = ",\n"
+        last = page[-1].message
+    yield "\n]}\n"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the document."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A Scrubjay conversation",
+        **msgspec.json.schema(Document),
+    }
+
+
+def session_from(document: DocumentSession) -> Session:
+    """The record that a document tells of."""
+    return Session(**_seconds(document))
+
+
+def article_from(document: DocumentArticle, session_id: str) -> Article:
+    """The record that a document tells of."""
+    return Article(session_id=session_id, **_seconds(document))
+
+
+def message_from(document: DocumentMessage, session_id: str) -> Message:
+    """The record that a document tells of; its position is for the store to find."""
+    values = _seconds(document)
+    del values["shown"], values["citations"]
+    return Message(session_id=session_id, position=0, **values)
+
+
+def _session(session: Session) -> DocumentSession:
+    return DocumentSession(**_moments(session, DocumentSession))
+
+
+def _article(article: Article) -> DocumentArticle:
+    return DocumentArticle(**_moments(article, DocumentArticle))
+
+
+def _message(placed: Placed, citations: tuple[str, ...]) -> DocumentMessage:
+    values = _moments(placed.message, DocumentMessage)
+    return DocumentMessage(shown=placed.shown, citations=citations, **values)
+
+
+def _moments(record: msgspec.Struct, into: type[msgspec.Struct]) -> dict[str, Any]:
+    """The fields of a record that `into` has too, seconds as moments."""
+    return {
+        name: datetime.fromtimestamp(value, UTC)
+        if name.endswith("_at") and value is not None
+        else value
+        for name, value in msgspec.structs.asdict(record).items()
+        if name in into.__struct_fields__
+    }
+
+
+def _seconds(document: msgspec.Struct) -> dict[str, Any]:
+    """The fields of a document, moments as seconds; one without a time zone is in UTC."""
+    return {
+        name: (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+        if isinstance(value, datetime)
+        else value
+        for name, value in msgspec.structs.asdict(document).items()
+    }
+
+
+def _encoded(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
