@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from engine.context.tokens import estimate_request
+from engine.context.tokens import estimate
 from engine.llm.base import Backend, ChatRequest, Chunk, ModelError, ModelInfo, TokenCount
 from storage.records import Usage
 
@@ -81,7 +81,7 @@ class ScriptedBackend(Backend):
         yield Chunk(done=True, done_reason="stop", usage=usage)
 
     async def count_tokens(self, request: ChatRequest) -> TokenCount:
-        return await estimate_request(request)
+        return await estimate(request, f"{self.provider}:{request.model}")
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         raise ModelError("unsupported", "The parrot has no embeddings.")

@@ -11,10 +11,22 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
+from engine.context.calibration import MESSAGE_OVERHEAD
 from engine.context.compaction import compact
-from engine.context.summary import told_as
-from engine.context.tokens import MESSAGE_OVERHEAD, count
-from engine.llm.base import ChatMessage, ChatRequest, ModelError, ModelInfo, Options, ToolSpec
+from engine.context.optimizer import create_optimizer_callback
+from engine.context.summary import fold, told_as
+from engine.context.tokens import count
+from engine.context.turns import told
+from engine.context.window import sliding_window
+from engine.llm.base import (
+    ChatMessage,
+    ChatRequest,
+    ModelError,
+    ModelInfo,
+    Options,
+    TokenCount,
+    ToolSpec,
+)
 from storage.records import Finish, Role
 
 if TYPE_CHECKING:
@@ -140,9 +152,21 @@ class _Draft(msgspec.Struct):
     pinned: list[Message]
     tools: tuple[ToolSpec, ...]
     turns: list[list[Message]]
+    """Those that may be shown, oldest first."""
+
     question: list[Message]
+    kept: int
+    """How many of the turns are shown."""
+
+    cut: bool
+    """Whether there are turns that are not."""
+
     compacted: bool = False
-    cut: bool = False
+
+    @property
+    def shown(self) -> list[list[Message]]:
+        """The turns that are shown, beside what is pinned in others."""
+        return self.turns[len(self.turns) - self.kept :]
 
 
 async def pack(
@@ -174,26 +198,24 @@ async def pack(
     reserve = min(options.max_tokens or window // 4, window // 2)
     room = window - reserve
     draft = await _draft(material, room)
-    while True:
-        request = ChatRequest(
+    packing = _Packing(
+        material,
+        draft,
+        ChatRequest(
             model=info.name,
-            messages=_messages(draft, material),
+            messages=(),
             options=msgspec.structs.replace(options, context_length=window),
-            tools=draft.tools,
             think=think,
             keep_alive=keep_alive,
-        )
-        counted = await backend.count_tokens(request)
-        limit = room if counted.exact else room - round(MARGIN * window)
-        if counted.tokens <= limit:
-            break
-        if not _shrink(draft, counted.tokens - limit, priority):
-            raise ModelError(
-                "context_overflow",
-                f"The message has about {counted.tokens:,} tokens; {info.name} has room for "
-                f"{limit:,} beside its answer.",
-                "Shorten the message, or choose a model with a longer window.",
-            )
+        ),
+        backend=backend,
+        room=room,
+        margin=round(MARGIN * window),
+        priority=priority,
+    )
+    optimize = create_optimizer_callback(packing.shorten, room, info.ref, packing.count)
+    request = await optimize(packing.request())
+    counted = packing.counted
     return Packed(
         model=info.ref,
         request=request,
@@ -207,13 +229,95 @@ async def pack(
     )
 
 
+class _Packing:
+    """One request on its way into the window.
+
+    Attributes:
+        counted: What the backend last counted.
+    """
+
+    def __init__(
+        self,
+        material: Material,
+        draft: _Draft,
+        bare: ChatRequest,
+        *,
+        backend: Backend,
+        room: int,
+        margin: int,
+        priority: Sequence[str],
+    ) -> None:
+        self._material = material
+        self._draft = draft
+        self._bare = bare
+        self._backend = backend
+        self._room = room
+        self._margin = margin
+        # Settings that do not name the articles keep them longest: they are what the turn is about.
+        self._priority = priority if "articles" in priority else ("articles", *priority)
+        self._last: ChatRequest | None = None
+        self.counted = TokenCount(0, exact=False)
+
+    def request(self) -> ChatRequest:
+        """What is to be shown by now."""
+        draft, material = self._draft, self._material
+        pinned = {message.id for message in material.pinned}
+        messages = (
+            *draft.pinned,
+            *(message for turn in draft.turns for message in turn),
+            *draft.question,
+        )
+        request = msgspec.structs.replace(
+            self._bare,
+            messages=(
+                ChatMessage(role=Role.SYSTEM, content=material.system),
+                *_paired(_shown(message, message.id in pinned) for message in messages),
+            ),
+            tools=draft.tools,
+        )
+        request = sliding_window(request, draft.kept + 1)  # the question is a turn, too
+        if draft.summary:
+            request = fold(request, draft.summary)
+        request = told(request, _remembered(draft.memories))
+        request = told(request, fetched(draft.articles))
+        if draft.compacted and material.reference is not None:
+            request = compact(request, material.reference, keep_last=1)
+        return request
+
+    async def count(self, request: ChatRequest) -> TokenCount:
+        """The room that a request takes: an estimate takes a margin."""
+        if request is not self._last:
+            self._last, self.counted = request, await self._backend.count_tokens(request)
+        if self.counted.exact:
+            return self.counted
+        return TokenCount(self.counted.tokens + self._margin, exact=False)
+
+    async def shorten(self, request: ChatRequest) -> ChatRequest:
+        """Leave out what matters least until the request fits.
+
+        Raises:
+            ModelError: Nothing is left to leave out (`context_overflow`).
+        """
+        while (excess := (await self.count(request)).tokens - self._room) > 0:
+            if not _shrink(self._draft, excess, self._priority):
+                tokens = self.counted.tokens
+                raise ModelError(
+                    "context_overflow",
+                    f"The message has about {tokens:,} tokens; {request.model} has room for "
+                    f"{tokens - excess:,} beside its answer.",
+                    "Shorten the message, or choose a model with a longer window.",
+                )
+            request = self.request()
+        return request
+
+
 async def _draft(material: Material, room: int) -> _Draft:
     """As much as fits by the counts of its parts; the count of the whole decides later."""
     pages = _turns_backwards(material)
     question: list[Message] = await anext(pages, [])
     used = await count(material.system) + await count(material.summary)
     used += await count(_remembered(material.recollections)) + await _tokens(question)
-    used += await _tokens(material.pinned) + await count(_fetched(material.articles))
+    used += await _tokens(material.pinned) + await count(fetched(material.articles))
     turns: list[list[Message]] = []
     cut = False
     async for turn in pages:
@@ -233,6 +337,7 @@ async def _draft(material: Material, room: int) -> _Draft:
         tools=material.tools,
         turns=turns,
         question=question,
+        kept=len(turns),
         cut=cut,
     )
 
@@ -263,11 +368,9 @@ def _shrink(draft: _Draft, excess: int, priority: Sequence[str]) -> bool:
     if not draft.compacted:
         draft.compacted = True
         return True
-    # Settings that do not name the articles keep them longest: they are what the turn is about.
-    for name in reversed(priority if "articles" in priority else ("articles", *priority)):
-        if name == "conversation" and draft.turns:
-            _drop_oldest(draft.turns, excess)
-            draft.cut = True
+    for name in reversed(priority):
+        if name == "conversation" and draft.kept:
+            _slide(draft, excess)
             return True
         if name == "memories" and draft.memories:
             draft.memories.pop()
@@ -287,41 +390,14 @@ def _shrink(draft: _Draft, excess: int, priority: Sequence[str]) -> bool:
     return False
 
 
-def _drop_oldest(turns: list[list[Message]], excess: int) -> None:
-    """Take out the oldest turns that together hold `excess` tokens; one at least."""
-    while turns:
-        dropped = turns.pop(0)
-        excess -= sum(m.token_count or len(m.content) // 4 for m in dropped)
+def _slide(draft: _Draft, excess: int) -> None:
+    """Leave out the oldest turns that together hold `excess` tokens; one at least."""
+    draft.cut = True
+    for turn in draft.shown:
+        draft.kept -= 1
+        excess -= sum(m.token_count or len(m.content) // 4 for m in turn)
         if excess <= 0:
             return
-
-
-def _messages(draft: _Draft, material: Material) -> tuple[ChatMessage, ...]:
-    system = "\n\n".join(
-        part
-        for part in (
-            material.system,
-            told_as(draft.summary) if draft.summary else "",
-            _remembered(draft.memories),
-            _fetched(draft.articles),
-        )
-        if part
-    )
-    shown = (
-        *draft.pinned,
-        *(message for turn in draft.turns for message in turn),
-        *draft.question,
-    )
-    pinned = {message.id for message in material.pinned}
-    messages = (
-        ChatMessage(role=Role.SYSTEM, content=system),
-        *_paired(_shown(message, message.id in pinned) for message in shown),
-    )
-    if not draft.compacted or material.reference is None:
-        return messages
-    return compact(
-        ChatRequest(model="", messages=messages), material.reference, keep_last=1
-    ).messages
 
 
 def _paired(messages: Iterable[ChatMessage]) -> Iterator[ChatMessage]:
@@ -376,11 +452,11 @@ async def _segments(draft: _Draft, material: Material, tokens: int) -> tuple[Seg
         "tools": sum([await count(msgspec.json.encode(tool).decode()) for tool in draft.tools]),
         "summary": await count(told_as(draft.summary)) if draft.summary else 0,
         "memories": await count(_remembered(draft.memories)),
-        "articles": await count(_fetched(draft.articles)),
+        "articles": await count(fetched(draft.articles)),
         "pinned": await _tokens(draft.pinned),
         "question": await _tokens(draft.question),
     }
-    items = sum(len(turn) for turn in draft.turns)
+    items = sum(len(turn) for turn in draft.shown)
     conversation = max(0, tokens - sum(parts.values())) if items else 0
     no_room = "There was no room."
     articles_out = len(material.articles) - len(draft.articles)
@@ -444,7 +520,7 @@ def _remembered(memories: Sequence[Recollection]) -> str:
     return "\n".join([*lines, "</memories>"])
 
 
-def _fetched(articles: Sequence[Excerpt]) -> str:
+def fetched(articles: Sequence[Excerpt]) -> str:
     """Articles as the model sees them: numbered, and labelled as data that nobody vouches for."""
     if not articles:
         return ""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from engine.context.tokens import estimate_request
+from engine.context.tokens import estimate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,19 +19,20 @@ Counter: TypeAlias = "Callable[[ChatRequest], Awaitable[TokenCount]]"
 
 
 def create_optimizer_callback(
-    apply: Strategy, threshold: int, model_id: str, count: Counter = estimate_request
+    apply: Strategy, threshold: int, model_id: str, count: Counter | None = None
 ) -> Optimizer:
     """Make a callback that runs `apply` on requests of more than `threshold` tokens.
 
     Args:
         apply: What shortens a request; a plain or an asynchronous function.
         threshold: In tokens. A request that has no more is passed on as it is.
-        model_id: The model that the callback is for; requests for others are passed on.
-        count: Counts a request's tokens; a backend's `count_tokens` knows best.
+        model_id: The model as `provider:name`, by whose measure tokens are counted.
+        count: Counts a request's tokens, if something knows better than `count_tokens`.
     """
+    count = count or partial(estimate, model_id=model_id)
 
     async def optimize(request: ChatRequest) -> ChatRequest:
-        if request.model != model_id or (await count(request)).tokens <= threshold:
+        if (await count(request)).tokens <= threshold:
             return request
         shortened = apply(request)
         return await shortened if inspect.isawaitable(shortened) else shortened

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.context.turns import joined, pinned, split
+from engine.context.turns import joined, pinned, split, told
 from engine.llm.base import ChatMessage, ChatRequest, ModelError, Options
 from engine.prompts import prompt
 from storage.records import Role
@@ -67,24 +67,26 @@ def latest_summary(session: Session) -> Summary | None:
     return msgspec.convert(kept, Summary) if kept else None
 
 
-def fold(request: ChatRequest, summary: str, *, keep_last: int) -> ChatRequest:
-    """Put a summary in place of everything but the system's words and the last turns.
+def fold(request: ChatRequest, summary: str, *, keep_last: int | None = None) -> ChatRequest:
+    """Tell the model a summary, in place of everything but the last turns.
 
     Args:
         request: What to shorten.
-        summary: What stands for the left-out turns; told to the model by the system.
-        keep_last: How many messages stay at the least; the cut is made before a question.
+        summary: What stands for the turns that are left out; told in the system's words.
+        keep_last: How many messages stay at the least; the cut is made before a question. None:
+            what the summary covers has been left out already.
     """
-    head, turns = split(request.messages)
-    kept = 0
-    first = len(turns)
-    while first > 0 and kept < max(1, keep_last):
-        first -= 1
-        kept += len(turns[first])
-    if first == 0:
-        return request
-    told = ChatMessage(role=Role.SYSTEM, content=told_as(summary))
-    return joined(request, (*head, told), (*map(pinned, turns[:first]), *turns[first:]))
+    if keep_last is not None:
+        head, turns = split(request.messages)
+        kept = 0
+        first = len(turns)
+        while first > 0 and kept < max(1, keep_last):
+            first -= 1
+            kept += len(turns[first])
+        if first == 0:
+            return request
+        request = joined(request, head, (*map(pinned, turns[:first]), *turns[first:]))
+    return told(request, told_as(summary))
 
 
 def told_as(summary: str) -> str:

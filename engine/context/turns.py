@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
 
+from engine.llm.base import ChatMessage
 from storage.records import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from engine.llm.base import ChatMessage, ChatRequest
+    from engine.llm.base import ChatRequest
 
-Turn: TypeAlias = "tuple[ChatMessage, ...]"
+Turn: TypeAlias = tuple[ChatMessage, ...]
 
 
 class Split(NamedTuple):
@@ -58,6 +59,22 @@ def pinned(turn: Turn) -> Turn:
         or message.tool_call_id in wanted - {None}
         or any(call.id in wanted for call in message.tool_calls)
     )
+
+
+def told(request: ChatRequest, text: str) -> ChatRequest:
+    """The request with more for the model to know in its system's words.
+
+    They stay one message where they were one: many a template has room for no second.
+    """
+    head, turns = split(request.messages)
+    if not text:
+        return request
+    if head:
+        last = msgspec.structs.replace(
+            head[-1], content=f"{head[-1].content}\n\n{text}", tokens=None
+        )
+        return joined(request, (*head[:-1], last), turns)
+    return joined(request, (ChatMessage(role=Role.SYSTEM, content=text),), turns)
 
 
 def joined(request: ChatRequest, head: Turn, turns: Iterable[Turn]) -> ChatRequest:

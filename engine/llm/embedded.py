@@ -120,9 +120,9 @@ class Embedded(Backend):
                 if error.kind != "crashed":
                     raise
         if self._answering.locked():
-            from engine.context.tokens import estimate_request
+            from engine.context.tokens import estimate
 
-            return await estimate_request(request)
+            return await estimate(request, f"{self.provider}:{request.model}")
         async with self._answering:
             return await self._count(await self._ready(request.model), request)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import uuid
 from contextlib import aclosing, asynccontextmanager
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
+from engine.context.vocabulary import Vocabulary, encoding_of
 from engine.llm.base import Backend, Chunk, ModelError, ModelInfo, TokenCount
 from engine.llm.ollama_errors import bad_host, broken_off, explain
 from engine.llm.ollama_host import is_loopback, is_ollama, server_url
@@ -19,10 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     import ollama
+    import tiktoken
     from ollama._types import ModelDetails
 
     from engine.config import OllamaSettings
-    from engine.context.calibration import Calibration
+    from engine.context.tokens import Counter
     from engine.llm.base import ChatMessage, ChatRequest, Options, ToolSpec
 
 DEFAULT_WINDOW = 4096
@@ -37,6 +40,8 @@ SHOWN_AT_ONCE = 8
 
 EMBED_BATCH = 64
 """Texts a request, so that a cancelled job stops the server soon."""
+
+log = logging.getLogger(__name__)
 
 Think = bool | Literal["low", "medium", "high"] | None
 
@@ -60,7 +65,9 @@ class Ollama(Backend):
         self._unlevelled: set[str] = set()
         self._windows: dict[str, int] = {}
         self._requested_windows: dict[str, int | None] = {}
-        self._calibrations: dict[str, Calibration] = {}
+        self._digests: dict[str, str] = {}
+        self._counters: dict[str, Counter] = {}
+        self._meeting = asyncio.Lock()
 
     async def answers(self, timeout: float) -> bool:
         """Whether an Ollama server is there. Asks by hand: the client takes longer to import."""
@@ -93,8 +100,8 @@ class Ollama(Backend):
     async def describe(self, model: str) -> ModelInfo:
         """What the server knows of a model, and the window that it runs or would run with."""
         shown = await self._show(model)
-        named = (entry for entry in await self._listed() if entry.model == _full_name(model))
-        return self._info(model, next(named, None), shown, await self._running())
+        entry = await self._entry(model)
+        return self._info(model, entry, shown, await self._running())
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """Stream an answer; closing the stream closes the connection, which stops the server."""
@@ -115,15 +122,18 @@ class Ollama(Backend):
         raise broken_off(self._url)
 
     async def count_tokens(self, request: ChatRequest) -> TokenCount:
-        """An estimate, corrected by what the server counted in earlier answers of the model."""
-        from engine.context.calibration import shape_of
-        from engine.context.tokens import estimate_request
+        """An estimate, by the model's own tokenizer and what the server counted in earlier answers.
 
-        estimate = await estimate_request(request)
-        calibration = self._calibrations.get(request.model)
-        if calibration is None:
-            return estimate
-        return TokenCount(calibration.apply(shape_of(request, estimate.tokens)), exact=False)
+        The first count of a model waits for its tokenizer; `warm` gets it earlier.
+        """
+        from engine.context.tokens import estimate
+
+        await self._meet(request.model)
+        return await estimate(request, f"{self.provider}:{request.model}")
+
+    async def warm(self, model: str) -> None:
+        """Get the model's tokenizer."""
+        await self._meet(model)
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """One vector a text; a text longer than the model's window is cut."""
@@ -178,6 +188,46 @@ class Ollama(Backend):
     async def _listed(self) -> list[ollama.ListResponse.Model]:
         async with self._asking() as client:
             return [entry for entry in (await client.list()).models if entry.model]
+
+    async def _entry(self, model: str) -> ollama.ListResponse.Model | None:
+        """The model in the server's list, its digest noted: the model may have been replaced."""
+        named = (entry for entry in await self._listed() if entry.model == _full_name(model))
+        entry = next(named, None)
+        self._digests[model] = (entry and entry.digest) or ""
+        return entry
+
+    async def _meet(self, model: str) -> None:
+        """Have the model's prompts counted with its own tokenizer, if the server tells it."""
+        from engine.context.tokens import Counter, know
+
+        async with self._meeting:
+            try:
+                if model not in self._digests:
+                    await self._entry(model)
+                digest = self._digests[model]
+                if digest not in self._counters:
+                    encoding = await asyncio.to_thread(self._fetch_tokenizer, model)
+                    self._counters[digest] = Counter(encoding)
+                know(f"{self.provider}:{model}", self._counters[digest])
+            except ModelError as error:
+                log.info("%s is counted by an estimate: %s", model, error.kind)
+
+    def _fetch_tokenizer(self, model: str) -> tiktoken.Encoding | None:
+        """Ask by hand, off the loop: the client has no word for it, and it can be ten megabytes."""
+        import httpx
+
+        try:
+            answer = httpx.post(
+                f"{self._url}/api/show",
+                json={"model": model, "verbose": True},
+                headers={"Authorization": f"Bearer {self._api_key}"} if self._api_key else {},
+                timeout=QUICK_SECONDS,
+                trust_env=not is_loopback(self._url),
+            )
+            answer.raise_for_status()
+            return encoding_of(msgspec.json.decode(answer.content, type=_Shown).model_info)
+        except Exception as error:
+            raise explain(error, self._url, model) from error
 
     async def _running(self) -> dict[str, ollama.ProcessResponse.Model]:
         async with self._asking() as client:
@@ -235,18 +285,15 @@ class Ollama(Backend):
         return bool(think) if isinstance(think, str) and model in self._unlevelled else think
 
     async def _calibrate(self, request: ChatRequest, returned: int | None) -> None:
-        from engine.context.calibration import Calibration, shape_of
-        from engine.context.tokens import estimate_request
-
-        if not returned:
+        counter = self._counters.get(self._digests.get(request.model, ""))
+        if not returned or counter is None:
             return
-        estimate = await estimate_request(request)
+        counted = await asyncio.to_thread(counter.count, request)
         # The server cuts long prompts without a word; half a window leaves room for an estimate
         # that is wrong by a factor of two.
         window = request.options.context_length or self._windows.get(request.model, DEFAULT_WINDOW)
-        if estimate.tokens <= window // 2:
-            calibration = self._calibrations.setdefault(request.model, Calibration())
-            calibration.learn(shape_of(request, estimate.tokens), returned)
+        if counted.tokens <= window // 2:
+            await asyncio.to_thread(counter.learn, request, returned)
 
     def _info(
         self,
@@ -279,6 +326,12 @@ class Ollama(Backend):
             loaded=process is not None,
             note=note,
         )
+
+
+class _Shown(msgspec.Struct):
+    """What is read of `/api/show` with `verbose`, which tells the whole vocabulary."""
+
+    model_info: Vocabulary
 
 
 def _make_client(url: str) -> ollama.AsyncClient:

@@ -122,9 +122,9 @@ class OpenAICompatible(Backend):
     async def count_tokens(self, request: ChatRequest) -> TokenCount:
         """Exact with llama.cpp, which renders and cuts the prompt itself; else an estimate."""
         if await self._flavour(request.model) != "llamacpp":
-            from engine.context.tokens import estimate_request
+            from engine.context.tokens import estimate
 
-            return await estimate_request(request)
+            return await estimate(request, f"{self.provider}:{request.model}")
         body = self._body(request, "llamacpp")
         prompt = (await self._post_to_root("/apply-template", body, RenderedPrompt)).prompt
         cut = {"content": prompt, "add_special": True, "parse_special": True}

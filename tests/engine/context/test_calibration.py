@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.context.calibration import Calibration, Shape, shape_of
+from engine.context.calibration import ANSWER_OVERHEAD, Calibration, Shape, shape_of
 from engine.llm.base import ChatMessage, ChatRequest
 from storage.records import Role
 
 
 def test_nothing_changes_before_anything_is_learnt() -> None:
-    assert Calibration().apply(Shape(100, digits=9)) == 100
+    assert Calibration().apply(Shape(100, digits=9)) == 100 + ANSWER_OVERHEAD
 
 
 def test_the_template_s_constant_and_the_tokenizer_s_ratio_are_learnt() -> None:
@@ -42,7 +42,23 @@ def test_figures_that_are_no_counts_are_left_out() -> None:
     calibration = Calibration()
     for returned in (0, 1, 5_000):
         calibration.learn(Shape(100), returned)
-    assert calibration.apply(Shape(100)) == 100
+    assert calibration.apply(Shape(100)) == 100 + ANSWER_OVERHEAD
+
+
+def test_with_the_model_s_own_tokenizer_a_template_is_learnt_to_the_token() -> None:
+    calibration = Calibration(own_tokenizer=True)
+    for text, messages, calls in ((20, 2, 0), (90, 4, 0), (150, 7, 1), (300, 12, 3)):
+        shape = Shape(text, messages=messages, calls=calls)
+        calibration.learn(shape, text + 5 * messages + 11 * calls + 21)
+    assert calibration.apply(Shape(700, messages=31, calls=2)) == 700 + 5 * 31 + 11 * 2 + 21
+
+
+def test_a_count_that_leaves_out_what_the_server_had_cached_teaches_nothing() -> None:
+    calibration = Calibration(own_tokenizer=True)
+    for text in (20, 60, 90):
+        calibration.learn(Shape(text, messages=2), text + 15)
+    calibration.learn(Shape(400, messages=2), 380)
+    assert calibration.apply(Shape(400, messages=2)) == 415
 
 
 def test_what_is_long_past_is_forgotten() -> None:
@@ -63,18 +79,24 @@ def test_what_is_long_past_is_forgotten() -> None:
         max_size=30,
     ),
     st.builds(Shape, *[st.integers(0, 10**6) for _ in Shape._fields]),
+    st.booleans(),
 )
 def test_it_stays_within_reason_whatever_it_is_told(
-    seen: list[tuple[Shape, int]], asked: Shape
+    seen: list[tuple[Shape, int]], asked: Shape, own: bool
 ) -> None:
-    calibration = Calibration()
+    usual = Calibration().apply(asked)
+    calibration = Calibration(own_tokenizer=own)
     for shape, returned in seen:
         calibration.learn(shape, returned)
     low, high = Calibration.RATIOS
-    assert max(1, int(low * asked.tokens)) <= calibration.apply(asked) <= high * asked.tokens + 64
+    least = asked.text if own else int(low * usual)
+    assert max(1, least) <= calibration.apply(asked) <= high * usual + 64
 
 
 def test_the_shape_of_a_request_is_what_tokenizers_disagree_about() -> None:
     text = "12345 and 7: café 米🎉!"
     request = ChatRequest(model="m", messages=(ChatMessage(role=Role.USER, content=text),))
-    assert shape_of(request, 9) == Shape(9, digits=3, wide=2, accented=1, punctuation=2)
+    assert shape_of(request, 9, 2, tokenizer_known=False) == Shape(
+        9, 2, messages=1, digits=3, wide=2, accented=1, punctuation=2
+    )
+    assert shape_of(request, 9, 2, tokenizer_known=True) == Shape(9, 2, messages=1)

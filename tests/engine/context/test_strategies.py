@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine.context.compaction import compact
 from engine.context.optimizer import create_optimizer_callback
 from engine.context.summary import fold
-from engine.context.tokens import count_request
+from engine.context.tokens import count_tokens
 from engine.context.turns import split
 from engine.context.window import sliding_window
 from engine.llm.base import ChatMessage, ChatRequest
@@ -84,10 +84,18 @@ def test_a_summary_stands_for_all_but_the_last_turns() -> None:
     before = request(user("one"), assistant("1"), user("two"), assistant("2"), user("three"))
     after = fold(before, "They said one.", keep_last=2)
     assert [m.role for m in after.messages] == [
-        Role.SYSTEM, Role.SYSTEM, Role.USER, Role.ASSISTANT, Role.USER,
+        Role.SYSTEM, Role.USER, Role.ASSISTANT, Role.USER,
     ]  # fmt: skip
-    assert "They said one." in after.messages[1].content
+    assert after.messages[0].content.startswith("Be brief.\n\n<summary>")
+    assert "They said one." in after.messages[0].content
     assert fold(before, "unused", keep_last=10) == before
+
+
+def test_a_summary_of_what_is_not_there_any_more_is_only_told() -> None:
+    before = request(user("two"), assistant("2"), user("three"))
+    after = fold(before, "They said one.")
+    assert "They said one." in after.messages[0].content
+    assert after.messages[1:] == before.messages[1:]
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
@@ -96,13 +104,11 @@ async def test_the_callback_shortens_only_what_is_too_long(asynchronous: bool) -
         return sliding_window(before, 1)
 
     apply = later if asynchronous else lambda before: sliding_window(before, 1)
-    optimize = create_optimizer_callback(apply, 50, "m")
+    optimize = create_optimizer_callback(apply, 50, "any:model")
     short = request(user("one"), assistant("1"), user("two"))
     long = request(user("word " * 60), assistant("1"), user("two"))
     assert await optimize(short) == short
     assert [m.content for m in (await optimize(long)).messages] == ["Be brief.", "two"]
-    other = ChatRequest(model="other", messages=long.messages)
-    assert await optimize(other) == other
 
 
 @st.composite
@@ -142,7 +148,7 @@ def test_any_strategies_in_any_order_keep_what_must_be_kept(
     for name in names:
         after = STRATEGIES[name](after)
 
-    assert after.messages[0] == SYSTEM
+    assert after.messages[0].content.startswith(SYSTEM.content)
     assert after.messages[-1].content == "the newest question"
     calls = {call.id for m in after.messages for call in m.tool_calls}
     assert calls == {m.tool_call_id for m in after.messages if m.role is Role.TOOL}
@@ -159,7 +165,11 @@ def test_any_strategies_in_any_order_keep_what_must_be_kept(
         unpinned = [t for t in split(after.messages).turns if not all(m.pinned for m in t)]
         assert len(unpinned) <= 2 + sum(m.pinned for m in before.messages)
     if "summary" not in names:
-        assert count_request(after).tokens <= count_request(before).tokens
+        assert tokens_of(after) <= tokens_of(before)
+
+
+def tokens_of(what: ChatRequest) -> int:
+    return count_tokens(what, "any:model").tokens
 
 
 def test_the_strategies_are_plain_functions() -> None:

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 
 from engine.context import tokens
 from engine.context.tokens import (
+    Counter,
     count,
-    count_request,
     count_text,
-    estimate_request,
+    count_tokens,
+    estimate,
 )
 from engine.llm.base import ChatMessage, ChatRequest, ToolSpec
 from storage.records import Role, ToolCall
@@ -29,6 +30,7 @@ from storage.records import Role, ToolCall
 if TYPE_CHECKING:
     from pathlib import Path
 
+MODEL = "any:model"
 PROSE = (
     "Scrub jays remember *what* they cached, *where*, and *when*: 1,024 acorns, it's said. "
     "Ζωή και γλώσσα; 漢字かな交じり文; naïve café 👩‍👩‍👧; "
@@ -88,7 +90,7 @@ async def test_a_big_count_leaves_the_event_loop_free(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(tokens, "count_text", note_the_thread)
     await count("a" * 1_000_000)
-    await estimate_request(_request("a" * 1_000_000))
+    await estimate(_request("a" * 1_000_000), MODEL)
 
     assert counted_by
     assert threading.main_thread() not in counted_by
@@ -140,14 +142,14 @@ def test_a_damaged_vocabulary_is_noticed(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_request_counts_everything_that_reaches_the_model() -> None:
-    bare = count_request(_request("Hello.")).tokens
+    bare = count_tokens(_request("Hello."), MODEL).tokens
     call = ToolCall(id="1", name="weather", arguments={"city": "Paris"})
     tool = ToolSpec(name="weather", description="The weather.", parameters={"type": "object"})
     talk = ChatMessage(role=Role.USER, content="Hello.")
 
     def tokens_with(**changes: object) -> int:
         fields = {"model": "m", "messages": (talk,)} | changes
-        return count_request(ChatRequest(**fields)).tokens  # type: ignore[arg-type]
+        return count_tokens(ChatRequest(**fields), MODEL).tokens  # type: ignore[arg-type]
 
     calling = ChatMessage(role=Role.ASSISTANT, content="", tool_calls=(call,))
     assert bare > count_text("Hello.")
@@ -157,7 +159,28 @@ def test_a_request_counts_everything_that_reaches_the_model() -> None:
 
 
 def test_a_request_for_an_unknown_model_is_an_estimate() -> None:
-    assert not count_request(_request("Hello.")).exact
+    hello = _request("Hello.")
+    assert not count_tokens(hello, MODEL).exact
+    assert count_tokens(hello, MODEL) == count_tokens(hello, "openai:gpt-4o")
+
+
+def test_a_model_is_counted_by_what_was_learnt_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "_counters", {})
+    counter = Counter()
+    tokens.know(MODEL, counter)
+    for length in (10, 40, 90):
+        request = _request("word " * length)
+        counter.learn(request, count_tokens(request, "any:other").tokens + 30)
+    hello = _request("Hello.")
+    usual = count_tokens(hello, "any:other").tokens
+    assert count_tokens(hello, MODEL).tokens == pytest.approx(usual + 30, abs=2)
+
+
+def test_counts_that_were_stored_are_those_of_no_model(official: tiktoken.Encoding) -> None:
+    stored = ChatMessage(role=Role.USER, content="Hello.", tokens=500)
+    request = ChatRequest(model="m", messages=(stored,))
+    assert Counter().count(request).tokens > 500
+    assert Counter(official).count(request).tokens < 20
 
 
 def _request(text: str) -> ChatRequest:
