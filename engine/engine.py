@@ -21,7 +21,7 @@ from engine.pool import Job, Lane, Pool
 from engine.titles import first_words
 from engine.tools import built_in_tools
 from engine.turn import Turn, Workshop, options_of
-from storage.records import Finish, Role, TitleOrigin
+from storage.records import Failure, Finish, Role, TitleOrigin
 from storage.store import Store
 
 if TYPE_CHECKING:
@@ -294,7 +294,11 @@ class Engine:
         consent = Consent(self._store, session_id)
         for call in await consent.waiting():
             result = await self._store.messages.append(
-                session_id, role=Role.TOOL, content=WENT_ON, tool_call_id=call.id
+                session_id,
+                role=Role.TOOL,
+                content=WENT_ON,
+                tool_call_id=call.id,
+                failure=Failure(kind="denied", message=WENT_ON),
             )
             self.events.emit(MessageAdded(message=result))
             await consent.settle(call)

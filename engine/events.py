@@ -88,6 +88,13 @@ class ContextPacked(Event, frozen=True, kw_only=True):
     packed: Packed
 
 
+class CallsBegun(Event, frozen=True, kw_only=True):
+    """These calls of the model run now; their results follow as messages."""
+
+    session_id: str
+    calls: tuple[ToolCall, ...]
+
+
 class ConsentNeeded(Event, frozen=True, kw_only=True):
     """A turn waits: these calls of the model run only if a person agrees."""
 

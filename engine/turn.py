@@ -24,6 +24,7 @@ from engine.events import (
     AnswerDelta,
     AnswerEnded,
     AnswerRead,
+    CallsBegun,
     ConsentNeeded,
     ContextPacked,
     Events,
@@ -78,6 +79,7 @@ class Turn:
         answer: The answer as it was last committed: streaming, and in the end its last form.
         packed: What the model was last shown; None before that is known.
         info: The model that answers; None before that is known.
+        running: The calls that are being run.
         pending: The calls that wait for consent, once the turn is over.
         research: What goes before the answer; None in a turn that is only talk.
     """
@@ -101,6 +103,7 @@ class Turn:
         self.packed: Packed | None = None
         self.backend: Backend | None = None
         self.info: ModelInfo | None = None
+        self.running: tuple[ToolCall, ...] = ()
         self.pending: tuple[ToolCall, ...] = ()
         self.over = False
         self._last = last or answer
@@ -235,14 +238,19 @@ class Turn:
             cache_dir=self._shop.cache_dir,
         )
         verdicts = await self._consent.decide(tools, decisions)
+        self.running = tuple(call for call, verdict in verdicts if verdict.approve)
+        self._shop.events.emit(CallsBegun(session_id=self.session_id, calls=self.running))
+        began = time.time()
         results = await asyncio.gather(
             *(
-                tools.call(context, call) if verdict.approve else _denied(verdict)
+                _timed(tools.call(context, call)) if verdict.approve else _denied(verdict)
                 for call, verdict in verdicts
             )
         )
-        for (call, _), result in zip(verdicts, results, strict=True):
-            await self._add_result(call, result)
+        self.running = ()
+        for (call, verdict), (result, seconds) in zip(verdicts, results, strict=True):
+            failed = "tool" if verdict.approve else "denied"
+            await self._add_result(call, result, failed, began, seconds)
             await self._consent.settle(call)
         self.pending = await self._consent.waiting()
         if self.pending:
@@ -251,14 +259,18 @@ class Turn:
         await self._begin_step()
         return False
 
-    async def _add_result(self, call: ToolCall, result: ToolResult) -> None:
+    async def _add_result(
+        self, call: ToolCall, result: ToolResult, failed: str, began: float, seconds: float
+    ) -> None:
         self._last = await self._shop.store.messages.insert(
             self._last.id,
             role=Role.TOOL,
             content=result.text,
             token_count=await count(result.text),
             tool_call_id=call.id,
-            failure=Failure(kind="tool", message=result.text) if result.failed else None,
+            failure=Failure(kind=failed, message=result.text) if result.failed else None,
+            created_at=began,
+            finished_at=began + seconds,
         )
         self._shop.events.emit(MessageAdded(message=self._last, inserted=True))
 
@@ -429,9 +441,15 @@ class Turn:
         return self.info.name if self.info else "The model"
 
 
-async def _denied(verdict: Decision) -> ToolResult:
+async def _timed(running: Awaitable[ToolResult]) -> tuple[ToolResult, float]:
+    """The result, and how many seconds it took."""
+    began = time.monotonic()
+    return await running, time.monotonic() - began
+
+
+async def _denied(verdict: Decision) -> tuple[ToolResult, float]:
     reason = f": {verdict.reason}" if verdict.reason else "."
-    return ToolResult(text=f"The user did not allow this call{reason}", failed=True)
+    return ToolResult(text=f"The user did not allow this call{reason}", failed=True), 0.0
 
 
 def options_of(settings: Settings) -> Options:

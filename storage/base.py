@@ -215,10 +215,13 @@ class BaseMessages(ABC):
         failure: Failure | None = None,
         tool_call_id: str | None = None,
         token_count: int | None = None,
+        created_at: float | None = None,
+        finished_at: float | None = None,
     ) -> Message:
         """Add a message behind a shown one, before what follows it: questions that wait in line.
 
-        What follows moves one position on. It must not have alternatives.
+        What follows moves one position on. It must not have alternatives. What took a while, such
+        as a tool, says when it began and ended; by default both are now.
 
         Raises:
             UnknownMessageError: There is no shown message `after`.

@@ -256,6 +256,8 @@ class InMemoryMessages(BaseMessages):
         failure: Failure | None = None,
         tool_call_id: str | None = None,
         token_count: int | None = None,
+        created_at: float | None = None,
+        finished_at: float | None = None,
     ) -> Message:
         before = await self.get(after)
         shown = self._shown[before.session_id] if before else []
@@ -273,6 +275,11 @@ class InMemoryMessages(BaseMessages):
             tool_call_id=tool_call_id,
             token_count=token_count,
         )
+        if created_at is not None:
+            message = msgspec.structs.replace(
+                message, created_at=created_at, finished_at=finished_at
+            )
+            self._messages[message.id] = message
         for one in shown[place:]:
             follower = self._messages[one]
             self._messages[one] = msgspec.structs.replace(

@@ -87,6 +87,8 @@ class Messages(BaseMessages):
         failure: Failure | None = None,
         tool_call_id: str | None = None,
         token_count: int | None = None,
+        created_at: float | None = None,
+        finished_at: float | None = None,
     ) -> Message:
         async with self._database.transaction() as transaction:
             places = await transaction.execute(
@@ -110,6 +112,8 @@ class Messages(BaseMessages):
                 tool_call_id=tool_call_id,
                 token_count=token_count,
             )
+            if created_at is not None:
+                values |= {"created_at": created_at, "finished_at": finished_at}
             rows = await transaction.execute(_APPEND, values)
             await transaction.execute_many(
                 "UPDATE messages SET shown = 1, position = position + 1,"
