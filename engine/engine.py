@@ -12,7 +12,7 @@ from engine.afterwards import Afterwards
 from engine.consent import Consent, Decision, pending_calls
 from engine.context.budget import pack
 from engine.context.material import gather
-from engine.events import Events, MessageAdded, SessionChanged
+from engine.events import BranchShown, Events, MessageAdded, SessionChanged
 from engine.library import Library
 from engine.memory.memories import Memories
 from engine.memory.recall import Recall
@@ -20,7 +20,8 @@ from engine.models import Models
 from engine.pool import Job, Lane, Pool
 from engine.titles import first_words
 from engine.tools import built_in_tools
-from engine.turn import Turn, Workshop, options_of
+from engine.turn import Turn, Workshop, can_go_on, options_of
+from storage.base import LAST
 from storage.records import Failure, Finish, Role, TitleOrigin
 from storage.store import Store
 
@@ -38,6 +39,9 @@ log = logging.getLogger(__name__)
 WENT_ON = "The user did not decide on this call and went on with something else."
 
 SECONDS_A_DAY = 86_400.0
+
+RESEARCHED = "researched"
+"""The key in a session's state that holds the ids of the questions that are looked up first."""
 
 LAST_TURN_PAGE = 8
 """Messages read at a time to find the last question."""
@@ -77,6 +81,7 @@ class Engine:
             events=self.events,
             settings=settings,
             cache_dir=paths.cache_dir,
+            desk=self.research_desk,
         )
         self._afterwards = Afterwards(self._workshop, self.library)
         self._desk: Desk | None = None
@@ -136,6 +141,23 @@ class Engine:
         """
         return await self._send(session_id, question, desk=await self.research_desk())
 
+    async def edit(self, session_id: str, message_id: str, text: str) -> Turn | None:
+        """Ask an earlier question again in other words, and let the session go on from there.
+
+        What was asked and answered from that place on stays reachable as a branch. None while an
+        answer is being written in the session, and when the message is no question of it.
+
+        Raises:
+            StorageError: The question could not be kept, and nothing was asked.
+        """
+        before = await self._store.messages.get(message_id)
+        if before is None or before.session_id != session_id or before.role is not Role.USER:
+            return None
+        if self.turn(session_id) is not None:
+            return None
+        desk = await self._desk_of(before)
+        return await self._send(session_id, text, desk=desk, instead_of=before)
+
     async def research_desk(self) -> Desk:
         """Where research begins; made at first use, its libraries imported off the loop."""
         if self._desk is None:
@@ -152,15 +174,29 @@ class Engine:
         return self._desk
 
     async def _send(
-        self, session_id: str | None, text: str, *, extra: str = "", desk: Desk | None = None
+        self,
+        session_id: str | None,
+        text: str,
+        *,
+        extra: str = "",
+        desk: Desk | None = None,
+        instead_of: Message | None = None,
     ) -> Turn:
         if session_id is None:
             session_id = (await self.library.create()).id
         asking = self._asking.setdefault(session_id, asyncio.Lock())
         async with asking:
             await self._give_up_waiting(session_id)
-            question = await self._store.messages.append(session_id, role=Role.USER, content=text)
-            self.events.emit(MessageAdded(message=question))
+            question = await self._store.messages.append(
+                session_id,
+                role=Role.USER,
+                content=text,
+                parent_id=instead_of.parent_id if instead_of else LAST,
+            )
+            if desk is not None:
+                await self._note_research(question)
+            if instead_of is None:
+                self.events.emit(MessageAdded(message=question))
             answer = await self._store.messages.append(
                 session_id,
                 role=Role.ASSISTANT,
@@ -168,15 +204,24 @@ class Engine:
                 model=await self._likely_model(session_id),
                 finish=Finish.STREAMING,
             )
-            if question.position == 0:
+            if question.position == 0 and instead_of is None:
                 await self.library.rename(session_id, first_words(text), TitleOrigin.WORDS)
-            return await self._begin(question, answer, extra=extra, desk=desk)
+            turn = await self._begin(
+                question, answer, extra=extra, desk=desk, told=instead_of is not None
+            )
+            if instead_of is not None:
+                self.events.emit(BranchShown(session_id=session_id))
+            return turn
 
-    async def retry(self, session_id: str) -> Turn | None:
-        """Answer the last question of a session again.
+    async def retry(self, session_id: str, *, model: str | None = None) -> Turn | None:
+        """Answer the last question of a session again, by research if it was asked that way.
 
         The answer that was shown stays reachable as an alternative. None when there is no question,
         or when its answer is still being written.
+
+        Args:
+            session_id: Where.
+            model: Who answers this time, as `provider:name`; by default who would answer anyway.
 
         Raises:
             StorageError: The store can't be used.
@@ -192,11 +237,42 @@ class Engine:
             session_id,
             role=Role.ASSISTANT,
             content="",
-            model=await self._likely_model(session_id),
+            model=model or await self._likely_model(session_id),
             finish=Finish.STREAMING,
             parent_id=question.id,
         )
-        return await self._begin(question, answer, replaces=shown.id if shown else None)
+        return await self._begin(
+            question,
+            answer,
+            replaces=shown.id if shown else None,
+            model=model,
+            desk=await self._desk_of(question),
+        )
+
+    async def go_on(self, session_id: str) -> Turn | None:
+        """Continue the last answer where it ended, if it was stopped or broke off.
+
+        The answer as it was stays reachable as an alternative. None when there is none to continue.
+
+        Raises:
+            StorageError: The store can't be used.
+        """
+        if self.turn(session_id) is not None:
+            return None
+        question, messages = await self._last_turn(await self.library.session(session_id))
+        if question is None or not can_go_on(messages[-1]):
+            return None
+        before = messages[-1]
+        answer = await self._store.messages.append(
+            session_id,
+            role=Role.ASSISTANT,
+            content=before.content,
+            thinking=before.thinking,
+            model=before.model,
+            finish=Finish.STREAMING,
+            parent_id=before.parent_id,
+        )
+        return await self._begin(question, answer, replaces=before.id, goes_on=True)
 
     async def confirm(
         self, session_id: str, decisions: Mapping[str, Decision], *, extra: str = ""
@@ -281,6 +357,18 @@ class Engine:
         await self.models.close()
         await self._store.close()
 
+    async def _note_research(self, question: Message) -> None:
+        """Note, for when it is answered again, that a question is to be looked up first."""
+        session = await self.library.session(question.session_id)
+        noted = [*session.state.get(RESEARCHED, ()), question.id]
+        await self._store.sessions.set_state(session.id, RESEARCHED, noted)
+
+    async def _desk_of(self, question: Message) -> Desk | None:
+        """Where research begins, for a question that was asked to be looked up."""
+        session = await self.library.session(question.session_id)
+        noted = question.id in session.state.get(RESEARCHED, ())
+        return await self.research_desk() if noted else None
+
     async def _likely_model(self, session_id: str) -> str | None:
         """Who will most likely answer; the answer's end says who did."""
         session = await self.library.session(session_id)
@@ -326,15 +414,19 @@ class Engine:
         decisions: Mapping[str, Decision] | None = None,
         extra: str = "",
         desk: Desk | None = None,
+        model: str | None = None,
+        goes_on: bool = False,
+        told: bool = False,
     ) -> Turn:
         session = await self.library.session(question.session_id)
-        if decisions is None:
+        if decisions is None and not told:
             self.events.emit(MessageAdded(message=answer, replaces=replaces))
         turn = Turn(
             self._workshop,
             question=question,
             answer=answer,
-            model=session.model,
+            model=model or session.model,
+            goes_on=goes_on,
             when_over=self._turn_over,
             last=last,
             decisions=decisions,

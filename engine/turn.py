@@ -31,22 +31,23 @@ from engine.events import (
     MessageAdded,
     TurnEnded,
 )
-from engine.llm.base import ModelError, Options
+from engine.llm.base import ChatMessage, ModelError, Options
 from engine.pool import Job, Lane, Pool
 from engine.tools.registry import ToolContext, ToolResult
 from storage.errors import StorageError, UnknownSessionError
 from storage.records import Failure, Finish, Message, Role, ToolCall, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from engine.config import Settings
     from engine.context.budget import Packed
     from engine.llm.base import Backend, ModelInfo
     from engine.memory.recall import Recall
     from engine.models import Models
-    from engine.research.pipeline import Research
+    from engine.research.pipeline import Desk, Research
     from engine.tools.registry import Registry
+    from storage.articles import Article
     from storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,8 @@ class Workshop(msgspec.Struct, frozen=True, kw_only=True):
     events: Events
     settings: Settings
     cache_dir: Path
+    desk: Callable[[], Awaitable[Desk]]
+    """Where research begins."""
 
 
 class Turn:
@@ -81,7 +84,7 @@ class Turn:
         info: The model that answers; None before that is known.
         running: The calls that are being run.
         pending: The calls that wait for consent, once the turn is over.
-        research: What goes before the answer; None in a turn that is only talk.
+        research: What goes before the answer, or what the model asked for; None without any.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class Turn:
         decisions: Mapping[str, Decision] | None = None,
         extra: str = "",
         research: Research | None = None,
+        goes_on: bool = False,
     ) -> None:
         self.question = question
         self.research = research
@@ -115,9 +119,13 @@ class Turn:
         self._consent = Consent(shop.store, question.session_id)
         self._job: Job[Message] | None = None
         self._stopped = False
+        self._reads_first = research is not None
+        self._shown: Sequence[Article] = ()  # [1] is the first
+        self._looking_up = asyncio.Lock()
         self._ending = asyncio.Lock()
-        self._text: list[str] = []
-        self._thinking: list[str] = []
+        self._text = [answer.content] if goes_on else []
+        self._thinking = [answer.thinking] if goes_on else []
+        self._begun = answer.content if goes_on else ""
         self._calls: list[ToolCall] = []
         self._usage = Usage()
 
@@ -191,10 +199,12 @@ class Turn:
         if self.question.token_count is None:
             tokens = await count(self.question.content)
             await self._shop.store.messages.set_token_count(self.question.id, tokens)
-        if self._decisions is not None and await self._wait_for_consent(self._decisions):
-            return
         if self.research is not None and not await self._found_something(self.research, job):
             return
+        if self._decisions is not None:
+            self._shown = list((await self._shop.store.articles.cited(self._last.id)).values())
+            if await self._wait_for_consent(self._decisions):
+                return
         for _ in range(MOST_STEPS):
             await self._ask(job)
             if not self._calls:
@@ -202,8 +212,8 @@ class Turn:
                     raise ModelError(
                         "empty_answer", f"{self._model_name} answered with nothing.", "Try again."
                     )
-                if self.research is not None:
-                    self._take(self.research.close_answer("".join(self._text)), "")
+                if self._shown:
+                    self._add_sources()
                 return
             await self._commit(Finish.COMPLETE)
             await self._consent.ask(self._calls)
@@ -224,6 +234,32 @@ class Turn:
             self._take(research.nothing_found(), "")
         return bool(research.articles)
 
+    async def _look_up(self, question: str) -> str:
+        """Research what a model wants to know, and give it the articles; one run at a time."""
+        async with self._looking_up:
+            self.backend, self.info = await self._shop.models.ready(self._model)
+            desk = await self._shop.desk()
+            self.research = research = desk.begin(self.question, question, self._shown)
+            await research.gather(self.backend, self.info)
+            told = await research.told(self.info)
+            self._shown = research.shown
+            return told
+
+    async def _cite(self, message_id: str) -> None:
+        """Keep what the numbers in a message stand for."""
+        if self._shown:
+            ids = [article.id for article in self._shown]
+            await self._shop.store.articles.cite(message_id, ids)
+
+    def _add_sources(self) -> None:
+        """Put the articles under the answer, and what is wrong with its citations."""
+        from engine.research.synthesis import closing  # late: most turns need none of it
+
+        answer = "".join(self._text)
+        if self.research is not None:
+            self.research.check(answer)
+        self._take(closing(self.question.content, answer, self._shown), "")
+
     async def _wait_for_consent(self, decisions: Mapping[str, Decision]) -> bool:
         """Run the calls that may run. True when others still wait for a person.
 
@@ -236,6 +272,7 @@ class Turn:
             folders=tuple(Path(folder) for folder in self._shop.settings.tools.folders),
             research=self._shop.settings.research,
             cache_dir=self._shop.cache_dir,
+            look_up=self._look_up,
         )
         verdicts = await self._consent.decide(tools, decisions)
         self.running = tuple(call for call, verdict in verdicts if verdict.approve)
@@ -272,6 +309,7 @@ class Turn:
             created_at=began,
             finished_at=began + seconds,
         )
+        await self._cite(self._last.id)
         self._shop.events.emit(MessageAdded(message=self._last, inserted=True))
 
     async def _begin_step(self) -> None:
@@ -283,6 +321,7 @@ class Turn:
             finish=Finish.STREAMING,
         )
         self._text, self._thinking, self._calls, self._usage = [], [], [], Usage()
+        self._begun = ""
         self._shop.events.emit(MessageAdded(message=self.answer, inserted=True))
 
     async def _ask(self, job: Job[Message]) -> None:
@@ -304,7 +343,7 @@ class Turn:
             end=self.answer.position,
             extra=self._extra,
         )
-        if self.research is not None:
+        if self.research is not None and self._reads_first:
             material = self.research.added_to(material)
         self.packed = await pack(
             material,
@@ -315,9 +354,13 @@ class Turn:
             keep_alive=settings.ollama.keep_alive,
             priority=settings.context.priority,
         )
+        if self._begun:
+            self.packed = _going_on(self.packed, self._begun)
         shop.events.emit(ContextPacked(session_id=self.session_id, packed=self.packed))
-        if self.research is not None:
-            await self.research.answering(self.answer.id, self.packed.articles)
+        if self.research is not None and self._reads_first:
+            self.research.show(self.packed.articles)
+            self._shown = self.research.shown
+        await self._cite(self.answer.id)
         job.report(detail=self.info.ref)
         async with self._saving():
             await self._stream(job, self.backend, self.packed)
@@ -439,6 +482,22 @@ class Turn:
     @property
     def _model_name(self) -> str:
         return self.info.name if self.info else "The model"
+
+
+def can_go_on(answer: Message) -> bool:
+    """Whether an answer ended before its end, with something to continue from."""
+    broken_off = answer.finish in (Finish.STOPPED, Finish.INTERRUPTED, Finish.FAILED)
+    return answer.role is Role.ASSISTANT and broken_off and bool(answer.content)
+
+
+def _going_on(packed: Packed, begun: str) -> Packed:
+    """What a model is shown, with the beginning of its answer at the end: it goes on from there.
+
+    There is room for it: what it has said so far was said in the room that is kept for an answer.
+    """
+    messages = (*packed.request.messages, ChatMessage(role=Role.ASSISTANT, content=begun))
+    request = msgspec.structs.replace(packed.request, messages=messages)
+    return msgspec.structs.replace(packed, request=request)
 
 
 async def _timed(running: Awaitable[ToolResult]) -> tuple[ToolResult, float]:

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from engine.research.analysis_script import STOP_WORDS
+from engine.research.words import sentences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,6 @@ ALIKE = 0.7
 
 HASH_DIMENSIONS = 1024
 
-_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[\"'“(\[]?[A-ZÀ-Þ0-9])|\n\n+")
 _WORD = re.compile(r"\w+")
 
 
@@ -127,11 +127,6 @@ def pieces_of(text: str) -> list[str]:
     if piece:
         pieces.append(" ".join(piece))
     return pieces
-
-
-def sentences(text: str) -> list[str]:
-    """The sentences of a text, as far as punctuation tells."""
-    return [sentence for part in _SENTENCE.split(text) if (sentence := " ".join(part.split()))]
 
 
 def alike(one: frozenset[int], other: frozenset[int]) -> bool:

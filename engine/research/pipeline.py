@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from engine.context.budget import DEFAULT_WINDOW, fetched
+from engine.context.tokens import count
 from engine.events import ArticleFound, ResearchChanged
 from engine.llm.base import ModelError
 from engine.pool import Job, JobState, Lane
 from engine.prompts import prompt
 from engine.research import passages
 from engine.research.analysis import SCRIPT, analyse
+from engine.research.citations import unknown
 from engine.research.embedding import WorkerEmbedder, choose_embedder
 from engine.research.errors import FetchError
 from engine.research.fetching import Network
@@ -37,7 +40,7 @@ from engine.research.sources.hacker_news import HackerNews
 from engine.research.sources.pages import Pages
 from engine.research.sources.stack_exchange import StackExchange
 from engine.research.sources.wikipedia import Wikipedia
-from engine.research.synthesis import closing, excerpts, unknown
+from engine.research.synthesis import excerpts
 from engine.research.topics import find_topics
 from engine.research.words import urls
 from engine.research.workers import MakeExecutor, Workers, processes
@@ -65,6 +68,9 @@ log = logging.getLogger(__name__)
 
 EARLIER_MESSAGES = 6
 """Of the conversation, which say what the question is about."""
+
+SHARE_OF_WINDOW = 4
+"""Articles that a model asked for take one of so many parts of its window."""
 
 
 class SourceRun:
@@ -128,12 +134,24 @@ class Desk:
         self.make_workers: MakeExecutor = partial(processes, settings.workers)
         self.script: Path = SCRIPT
 
-    def begin(self, question: Message) -> Research:
-        """A run for a question; nothing happens before its `gather`."""
-        return Research(self, question, self.sources(question.content))
+    def begin(
+        self, question: Message, wanted: str | None = None, earlier: Sequence[Article] = ()
+    ) -> Research:
+        """A run for a question; nothing happens before its `gather`.
 
-    def sources(self, question: str) -> list[Source]:
-        """The sources that are looked through for a question."""
+        Args:
+            question: What the user asked.
+            wanted: What a model wants to find out, where it is the one that asks.
+            earlier: Articles that the model was shown before; they keep their numbers.
+        """
+        sources = self.sources(wanted or question.content, by_user=wanted is None)
+        return Research(self, question, sources, wanted=wanted, earlier=earlier)
+
+    def sources(self, question: str, *, by_user: bool = True) -> list[Source]:
+        """The sources that are looked through for a question.
+
+        What a user names may be on this machine; what a model names may not.
+        """
         settings, store = self.settings, self.store
         usual = type(settings)()
         limit = settings.results
@@ -155,7 +173,7 @@ class Desk:
         if settings.feeds:
             every.append(Feeds(settings.feeds, limit=limit))
         if urls(question):
-            every.append(Pages())
+            every.append(Pages(named=by_user))
         if settings.folders:
             every.append(Files(settings.folders, limit=limit))
         every += [Conversations(store, limit=limit), Kept(store, limit=limit)]
@@ -174,19 +192,29 @@ class Research:
         topics: What is searched for; None before that is known.
         sources: Each source, with its job.
         articles: As they were found; from the ranking on, the kept ones, best first.
+        wanted: What is looked for: the question, or what a model made of it.
         shown: Those that the model was shown: [1] is the first.
         report: The analysis; None before it is done.
         embedder: What the texts were compared by; empty before that.
         trouble: What did not go as it should have although the run went on.
     """
 
-    def __init__(self, desk: Desk, question: Message, sources: Sequence[Source]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        question: Message,
+        sources: Sequence[Source],
+        *,
+        wanted: str | None = None,
+        earlier: Sequence[Article] = (),
+    ) -> None:
         self.question = question
+        self.wanted = wanted or question.content
         self.stage = Stage.TOPICS
         self.topics: Topics | None = None
         self.sources = [SourceRun(source) for source in sources]
         self.articles: Sequence[Draft] = ()
-        self.shown: Sequence[Article] = ()
+        self.shown: Sequence[Article] = earlier
         self.report: Report | None = None
         self.embedder = ""
         self.trouble = ""
@@ -205,7 +233,7 @@ class Research:
         """The run as it is now, in figures."""
         limit = self._desk.settings.source_seconds
         return Outcome(
-            question=self.question.content,
+            question=self.wanted,
             stage=self.stage,
             topics=self.topics,
             sources=tuple(run.outcome(limit) for run in self.sources),
@@ -243,7 +271,7 @@ class Research:
                     Network.open(desk.settings, desk.folder, resolve=desk.resolve)
                 )
                 self.topics = await find_topics(
-                    self.question.content, before, backend, info, keep_alive=desk.keep_alive
+                    self.wanted, before, backend, info, keep_alive=desk.keep_alive
                 )
                 self._enter(Stage.FETCH)
                 await self._fetch(network, workers)
@@ -268,19 +296,34 @@ class Research:
         return msgspec.structs.replace(
             material,
             system=f"{material.system}\n\n{prompt('research')}",
-            articles=excerpts(self._kept[: self._desk.settings.shown]),
+            articles=excerpts(enumerate(self._kept[: self._desk.settings.shown], 1)),
             tools=(),
         )
 
-    async def answering(self, message_id: str, packed: Sequence[Excerpt]) -> None:
-        """Keep what the numbers of an answer stand for, which is about to be written."""
+    def show(self, packed: Sequence[Excerpt]) -> None:
+        """Note which of the articles the model is shown in the end."""
         self.shown = self._kept[: len(packed)]
-        await self._desk.store.articles.cite(message_id, [article.id for article in self.shown])
 
-    def close_answer(self, answer: str) -> str:
-        """What goes under an answer: its wrong citations, and the sources."""
+    async def told(self, info: ModelInfo) -> str:
+        """The articles as a tool's result: as many of the best as have room in the window."""
+        if not self._kept:
+            return self.nothing_found()
+        known = {article.id for article in self.shown}
+        window = info.window or info.context_length or DEFAULT_WINDOW
+        for number in range(min(len(self._kept), self._desk.settings.shown), 0, -1):
+            best = self._kept[:number]
+            new = [article for article in best if article.id not in known]
+            shown = [*self.shown, *new]
+            numbers = {article.id: place for place, article in enumerate(shown, 1)}
+            text = fetched(excerpts((numbers[article.id], article) for article in best))
+            if await count(text) * SHARE_OF_WINDOW <= window:
+                break
+        self.shown = shown
+        return f"{prompt('research')}\n\n{text}"
+
+    def check(self, answer: str) -> None:
+        """Note what an answer cites although there is no such article."""
         self._unknown = tuple(unknown(answer, len(self.shown)))
-        return closing(self.question.content, answer, self.shown)
 
     async def ended(self, *, complete: bool) -> None:
         """Keep the outcome with the session; called once, whatever became of the answer."""
@@ -304,7 +347,7 @@ class Research:
         """Let every source work in a job of its own, and wait for all."""
         assert self.topics is not None
         query = Query(
-            question=self.question.content,
+            question=self.wanted,
             topics=self.topics.topics,
             session_id=self.session_id,
         )
@@ -337,7 +380,7 @@ class Research:
     async def _rank(self, drafts: list[Draft], workers: Workers) -> list[Draft]:
         """Rank by the best embedder that works; by the order of finding if none does."""
         desk = self._desk
-        question = self.question.content
+        question = self.wanted
         try:
             embedder = await choose_embedder(desk.settings.embedder, desk.models, workers)
             self.embedder = embedder.name

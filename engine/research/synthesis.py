@@ -7,11 +7,11 @@ import time
 from typing import TYPE_CHECKING
 
 from engine.context.budget import Excerpt
-from engine.research.passages import sentences
-from engine.research.words import content_words
+from engine.research.citations import SOURCES, cited, unknown
+from engine.research.words import content_words, sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from storage.articles import Draft
 
@@ -19,12 +19,11 @@ EXCERPT_CHARACTERS = 900
 QUOTES = 3
 """Sentences of the articles that are put under an answer that cites none."""
 
-_CITATION = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\](?!\()")
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|<>~$])")
 
 
-def excerpts(articles: Sequence[Draft]) -> tuple[Excerpt, ...]:
-    """The articles as the context shows them, numbered from 1."""
+def excerpts(numbered: Iterable[tuple[int, Draft]]) -> tuple[Excerpt, ...]:
+    """Articles as a model is shown them, by their numbers."""
     return tuple(
         Excerpt(
             number=number,
@@ -33,19 +32,8 @@ def excerpts(articles: Sequence[Draft]) -> tuple[Excerpt, ...]:
             date=_day(article.published_at),
             text=(article.passage or article.text)[:EXCERPT_CHARACTERS],
         )
-        for number, article in enumerate(articles, 1)
+        for number, article in numbered
     )
-
-
-def cited(answer: str) -> list[int]:
-    """The numbers that an answer cites, each once, in order."""
-    numbers = [int(n) for group in _CITATION.findall(answer) for n in re.split(r"\D+", group)]
-    return list(dict.fromkeys(numbers))
-
-
-def unknown(answer: str, articles: int) -> list[int]:
-    """The numbers that an answer cites although no article has them."""
-    return [number for number in cited(answer) if not 1 <= number <= articles]
 
 
 def closing(question: str, answer: str, articles: Sequence[Draft]) -> str:
@@ -63,7 +51,7 @@ def closing(question: str, answer: str, articles: Sequence[Draft]) -> str:
         parts.append(
             "\n".join(f"- “{_plain(text)}” [{n}]" for n, text in _quotes(question, articles))
         )
-    parts.append("**Sources**")
+    parts.append(SOURCES)
     parts.append("\n".join(_source(n, article) for n, article in enumerate(articles, 1)))
     return "\n\n" + "\n\n".join(parts)
 

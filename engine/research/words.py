@@ -16,6 +16,7 @@ _SPACE = re.compile(r"[^\S\n]+")
 _LINES = re.compile(r"\n\s*\n\s*")
 _WORD = re.compile(r"[^\W_](?:[\w'’+#.-]*[\w+#])?")
 _URL = re.compile(r"https?://[^\s<>\"']+")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[\"'“(\[]?[A-ZÀ-Þ0-9])|\n\n+")
 _CLOSING = re.compile(r"[.,;:!?)\]}»]+$")
 
 LONGEST_TITLE = 200
@@ -31,6 +32,11 @@ def clean_title(text: str) -> str:
     """A title on one line, of at most `LONGEST_TITLE` characters."""
     line = " ".join(clean(text).split())
     return line if len(line) <= LONGEST_TITLE else f"{line[: LONGEST_TITLE - 1]}…"
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text, as far as punctuation tells."""
+    return [sentence for part in _SENTENCE.split(text) if (sentence := " ".join(part.split()))]
 
 
 def content_words(text: str) -> list[str]:

@@ -51,6 +51,9 @@ class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
     cache_dir: Path = Path()
     """Where fetched pages are kept for a while."""
 
+    look_up: Callable[[str], Awaitable[str]] | None = None
+    """Does research on a question within the turn; gives the articles as a model reads them."""
+
 
 class ToolResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a tool call came to."""

@@ -33,9 +33,13 @@ class Pages(Source):
 
     name: ClassVar[str] = "pages"
 
+    def __init__(self, *, named: bool) -> None:
+        """`named`: the user asks, so that a page may be on this machine."""
+        self._named = named
+
     async def find(self, query: Query, reach: Reach) -> AsyncGenerator[Draft, None]:
         """Read them all at once."""
-        pages = (read_page(url, reach, named=True) for url in urls(query.question))
+        pages = (read_page(url, reach, named=self._named) for url in urls(query.question))
         async for url, page in as_found(pages, reach.notes):
             yield Draft(
                 url=url,

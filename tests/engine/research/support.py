@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ from engine.research.guard import system_resolve
 from tests.engine.support import running_engine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from engine.engine import Engine
@@ -69,6 +71,11 @@ async def researching(
     )
     async with running_engine(folder, backend, settings) as engine:
         yield engine
+
+
+def threads() -> tuple[Executor, Callable[[], None]]:
+    """Workers that begin at once, where a test is not about processes."""
+    return ThreadPoolExecutor(1), lambda: None
 
 
 async def holds(condition: Any, seconds: float = 10) -> None:

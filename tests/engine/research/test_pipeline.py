@@ -20,7 +20,7 @@ from storage.records import Finish
 from tests.embedded_weights import paths_under
 from tests.engine.research import formats
 from tests.engine.research.server import serving
-from tests.engine.research.support import QUESTION, research_at, researching
+from tests.engine.research.support import QUESTION, research_at, researching, threads
 from tests.engine.support import Watch
 from tests.scripted import ScriptedBackend
 
@@ -305,6 +305,40 @@ async def test_the_same_question_again_updates_the_articles(tmp_path: Path) -> N
         assert {article.url: article.id for article in first} == {
             article.url: article.id for article in second
         }
+
+
+async def test_a_question_that_was_looked_up_is_looked_up_again_when_it_is_asked_again(
+    tmp_path: Path,
+) -> None:
+    async with serving(formats.services) as server:
+        research = research_at(server.url, cache_minutes=0)
+        async with researching(tmp_path, research, ScriptedBackend(["So [1]."])) as engine:
+            (await engine.research_desk()).make_workers = threads
+            first = await engine.research(None, QUESTION)
+            await first.wait()
+        asked = len(server.requests)
+        backend = ScriptedBackend(["Again [2]."], ["Edited [1]."], ["Talk."], ["More talk."])
+        async with researching(tmp_path, research, backend) as engine:  # as after a restart
+            (await engine.research_desk()).make_workers = threads
+            again = await engine.retry(first.session_id)
+            assert again is not None
+            answer = await again.wait()
+            assert len(server.requests) > asked
+            assert "Again [2]." in answer.content
+            assert "**Sources**" in answer.content
+            assert await engine.library.citations(answer.id)
+
+            edited = await engine.edit(first.session_id, first.question.id, f"{QUESTION} Briefly.")
+            assert edited is not None
+            assert edited.research is not None
+            await edited.wait()
+
+            talk = await engine.send(first.session_id, "Thanks!")
+            await talk.wait()
+            more = await engine.retry(first.session_id)
+            assert more is not None
+            assert more.research is None
+            assert (await more.wait()).content == "More talk."
 
 
 async def test_a_script_that_crashes_is_told_of_while_the_turn_goes_on(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ import pytest
 
 from engine.config import ResearchSettings
 from engine.research import passages
+from engine.research.citations import cited, unknown
 from engine.research.embedding import WorkerEmbedder, choose_embedder
 from engine.research.ranking import canonical, once_a_url, rank
-from engine.research.synthesis import cited, unknown
 from engine.research.workers import Workers, processes
 from storage.articles import Draft
 from tests.engine.research import formats

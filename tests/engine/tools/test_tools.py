@@ -105,9 +105,9 @@ def test_an_old_result_is_told_by_its_template() -> None:
     assert read_file.compacted({}) == "File content from ?. Re-read if needed."
 
 
-def test_only_what_reads_files_or_fetches_pages_needs_consent() -> None:
+def test_only_what_reads_files_or_the_web_needs_consent() -> None:
     needing = {tool.name for tool in built_in_tools() if tool.consent}
-    assert needing == {"read_file", "fetch_page"}
+    assert needing == {"read_file", "fetch_page", "research"}
 
 
 @pytest.mark.parametrize(
