@@ -30,8 +30,12 @@ COMMANDS = (
     Command("choose_model", "Choose the model", "Which model answers from now on", "/model", "REF"),
     Command("rename", "Rename the conversation", "Give it another title", "/rename", "TITLE"),
     Command("delete", "Delete the conversation", "Take it out of the list", "/delete"),
-    Command("undo_delete", "Undo the deletion", "Bring the last deleted one back", "/undo"),
+    Command("undo", "Undo", "Bring back what was deleted or taken back last", "/undo"),
     Command("retry", "Answer again", "Ask for the last answer once more", "/retry"),
+    Command("retry_with", "Answer again with another model", "Once", "/again", "REF"),
+    Command("go_on", "Continue the answer", "Where it was stopped", "/continue"),
+    Command("edit_last", "Edit the last question", "Ask it in other words", "/edit"),
+    Command("take_back", "Take the last question back", "With its answer; /undo", "/back"),
     Command("stop", "Stop the answer", "Keep what has come of it", "/stop"),
     Command(
         "research",

@@ -14,7 +14,7 @@ from engine.llm.base import Chunk, ModelError
 from storage.errors import DiskFullError
 from storage.records import Finish
 from tests.scripted import ScriptedBackend
-from tests.tui.chatting import chatting, keep_talk
+from tests.tui.chatting import Chat, chatting, keep_talk
 from tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
@@ -562,3 +562,102 @@ async def test_titles_and_notices_are_text_and_never_markup(tmp_path: Path) -> N
         await chat.until(lambda: chat.session_id is not None)
         await chat.until(lambda: "[red]not red[/red]" in chat.text.splitlines()[0])
         assert "\x1b" not in chat.text
+
+
+# Branches
+
+
+async def told(chat: Chat) -> list[str]:
+    return [message.content for message in await chat.messages()]
+
+
+async def test_an_earlier_question_is_edited_and_its_branches_are_walked(tmp_path: Path) -> None:
+    async with chatting(tmp_path, ScriptedBackend(["one"], ["two"], ["three"])) as chat:
+        await chat.ready()
+        for question, answer in (("first", "one"), ("second", "two")):
+            await chat.say(question)
+            await chat.until_shown(answer)
+            await chat.until(lambda: not chat.screen.conversation.answering)
+        await chat.pilot.press(*"unsent")
+        chat.transcript.focus()
+        await chat.pilot.press("left_square_bracket", "left_square_bracket", "e")
+        await chat.until(lambda: chat.composer.text == "second")
+        await chat.pilot.press(*", better", "enter")
+        await chat.until_shown("three")
+        await chat.until(lambda: not chat.screen.conversation.answering)
+        assert await told(chat) == ["first", "one", "second, better", "three"]
+        assert chat.composer.text == "unsent"
+
+        chat.transcript.focus()
+        await chat.pilot.press("left_square_bracket", "left_square_bracket")
+        await chat.until(lambda: chat.transcript._branches)
+        await chat.pilot.press("less_than_sign")
+        await chat.until_shown("two")
+        assert await told(chat) == ["first", "one", "second", "two"]
+        await chat.until(lambda: chat.transcript._branches)
+        await chat.pilot.press("greater_than_sign")
+        await chat.until_shown("three")
+        assert await told(chat) == ["first", "one", "second, better", "three"]
+        assert chat.composer.text == "unsent"
+
+
+async def test_escape_leaves_a_question_as_it_was_and_gives_the_draft_back(tmp_path: Path) -> None:
+    async with chatting(tmp_path, ScriptedBackend(["one"])) as chat:
+        await chat.ready()
+        await chat.say("first")
+        await chat.until_shown("one")
+        await chat.until(lambda: not chat.screen.conversation.answering)
+        await chat.say("/edit")
+        await chat.until(lambda: chat.composer.text == "first")
+        await chat.until_shown("asking anew from here")
+        await chat.pilot.press("x", "escape")
+        await chat.until(lambda: chat.composer.text == "")
+        assert await told(chat) == ["first", "one"]
+
+
+async def test_a_question_is_taken_back_with_its_answer_and_comes_back(tmp_path: Path) -> None:
+    async with chatting(tmp_path, ScriptedBackend(["one"], ["two"])) as chat:
+        await chat.ready()
+        for question, answer in (("first", "one"), ("second", "two")):
+            await chat.say(question)
+            await chat.until_shown(answer)
+            await chat.until(lambda: not chat.screen.conversation.answering)
+        chat.transcript.focus()
+        await chat.pilot.press("left_square_bracket", "left_square_bracket", "d")
+        await chat.until_shown("Took it back")
+        assert await told(chat) == ["first", "one"]
+        await chat.until(lambda: "two" not in chat.text)
+        chat.composer.focus()
+        await chat.say("/undo")
+        await chat.until_shown("two")
+        assert await told(chat) == ["first", "one", "second", "two"]
+
+
+async def test_a_stopped_answer_goes_on_where_it_ended(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with chatting(tmp_path, ScriptedBackend(["Blue ", gate], ["and grey."])) as chat:
+        await chat.ready()
+        await chat.say("What colour?")
+        await chat.until_shown("Blue")
+        await chat.pilot.press("escape")
+        await chat.until_shown("stopped")
+        chat.transcript.focus()
+        await chat.pilot.press("m")
+        await chat.until_shown("Blue and grey.")
+        await chat.until(lambda: not chat.screen.conversation.answering)
+        assert await told(chat) == ["What colour?", "Blue and grey."]
+
+
+async def test_another_model_is_chosen_to_answer_once(tmp_path: Path) -> None:
+    async with chatting(tmp_path, ScriptedBackend(["one"], ["again"])) as chat:
+        await chat.ready()
+        await chat.say("first")
+        await chat.until_shown("one")
+        await chat.until(lambda: not chat.screen.conversation.answering)
+        await chat.say("/again")
+        await chat.until_shown("Answer again with")
+        await chat.until_shown("scripted:parrot  ")
+        await chat.pilot.press("enter")
+        await chat.until_shown("again")
+        await chat.until(lambda: not chat.screen.conversation.answering)
+        assert await told(chat) == ["first", "again"]

@@ -50,7 +50,7 @@ async def test_a_key_that_a_pane_gave_another_meaning_is_listed_with_that_one_on
 ) -> None:
     async with chatting(tmp_path) as chat:
         await opened(chat)
-        assert "an earlier prompt" in listed(chat)
+        assert "earlier prompts that begin so" in listed(chat)
         assert re.search(r"^ +↑ +Line up; on the first", listed(chat), re.MULTILINE)
         assert not re.search(r"^ +↑ +Cursor up$", listed(chat), re.MULTILINE)
         assert re.search(r"^ +shift\+↑ +Cursor up select$", listed(chat), re.MULTILINE)
@@ -68,7 +68,7 @@ async def test_typing_finds_a_binding_and_hides_the_others(tmp_path: Path) -> No
         await opened(chat)
         await chat.pilot.press(*"earlier prompt")
         text = listed(chat)
-        assert "an earlier prompt" in text
+        assert "earlier prompts that begin so" in text
         assert "Begin an empty conversation" not in text
         await chat.pilot.press(*"zzz")
         assert listed(chat) == "Nothing has that in it."

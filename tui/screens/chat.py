@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from engine.engine import Engine
+    from storage.records import Message
     from tui.transcript.events import (
+        Asked,
         Copied,
         LinkOpened,
         LinksListed,
@@ -94,8 +96,8 @@ class ChatScreen(Screen[None]):
         self._settled = False
         self._sessions: SessionList | None = None
         self._inspector: Inspector | None = None
-        self._deleted: list[str] = []
-        """Sessions that were deleted in this run and can be brought back, the last one last."""
+        self._deleted: list[str | Message] = []
+        """The sessions (by id) and messages that were taken away in this run, the last one last."""
 
         settings = engine.settings.ui
         self._wanted: dict[str, bool | None] = {
@@ -266,6 +268,42 @@ class ChatScreen(Screen[None]):
         """Answer the last question again."""
         self.run_worker(self.conversation.retry(), group="retry")
 
+    def action_retry_with(self, ref: str = "") -> None:
+        """Answer the last question again with another model; show the models if none is named."""
+        if ref:
+            self.run_worker(self.conversation.retry(ref), group="retry")
+            return
+        from tui.screens.model_picker import ModelPicker
+
+        def chosen(ref: str | None) -> None:
+            if ref:
+                self.action_retry_with(ref)
+
+        self.app.push_screen(ModelPicker(self._engine.models, once=True), chosen)
+
+    def action_go_on(self) -> None:
+        """Let the last answer go on where it was stopped."""
+        self.run_worker(self.conversation.go_on(), group="retry")
+
+    async def action_edit_last(self) -> None:
+        """Ask the last question in other words."""
+        if question := await self.conversation.last_question():
+            self.conversation.edit(question)
+        else:
+            self._say("There is no question to edit yet.")
+
+    async def action_take_back(self) -> None:
+        """Take the last question back, and its answer with it."""
+        if question := await self.conversation.last_question():
+            await self._take_back(question)
+        else:
+            self._say("There is no question to take back yet.")
+
+    async def _take_back(self, message: Message) -> None:
+        if await self.conversation.take_back(message):
+            self._deleted.append(message)
+            self._say("Took it back, with what followed. /undo brings it back.")
+
     async def action_find(self, text: str = "") -> None:
         """Find words in the conversation."""
         await self.conversation.find(text)
@@ -324,13 +362,19 @@ class ChatScreen(Screen[None]):
             return
         self._say(f"Deleted “{session.title}”. /undo brings it back.")
 
-    async def action_undo_delete(self) -> None:
-        """Bring back what was deleted last, and open it."""
+    async def action_undo(self) -> None:
+        """Bring back what was deleted or taken back last, and show it."""
         if not self._deleted:
             self._say("Nothing was deleted in this run.")
             return
+        last = self._deleted[-1]
+        if not isinstance(last, str):
+            self._deleted.pop()
+            await self.conversation.open(last.session_id)
+            await self.conversation.bring_back(last)
+            return
         try:
-            session = await self._engine.library.restore(self._deleted[-1])
+            session = await self._engine.library.restore(last)
         except StorageError as error:
             self.conversation.report(error)
             return
@@ -452,6 +496,19 @@ class ChatScreen(Screen[None]):
             self.action_retry()
         else:
             self._say("Only the last answer can be given again.")
+
+    async def on_transcript_asked(self, message: Asked) -> None:
+        """Do it."""
+        match message.what:
+            case "edit":
+                self.conversation.edit(message.message)
+            case "go_on":
+                self.action_go_on()
+            case "take_back":
+                await self._take_back(message.message)
+            case _:
+                step = -1 if message.what == "previous" else 1
+                await self.conversation.show_alternative(message.message, step)
 
     def on_transcript_copied(self, message: Copied) -> None:
         """Confirm it, for nothing else shows it."""

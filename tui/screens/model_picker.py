@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 NAME_CELLS = 28
 
 
-class ModelPicker(Dialog[None]):
-    """Lists what the backends offer; typing filters, Enter chooses."""
+class ModelPicker(Dialog[str]):
+    """Lists what the backends offer; typing filters, Enter chooses.
+
+    With `once`, nothing changes but that the dialog gives the chosen model's ref.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "move(1)", "Next", show=False, priority=True),
@@ -39,8 +42,9 @@ class ModelPicker(Dialog[None]):
     ModelPicker OptionList { min-height: 3; }
     """
 
-    def __init__(self, models: Models) -> None:
+    def __init__(self, models: Models, *, once: bool = False) -> None:
         super().__init__()
+        self._once = once
         self._models = models
         self._all: list[ModelInfo] = []
         self._shown: list[ModelInfo] = []
@@ -48,7 +52,7 @@ class ModelPicker(Dialog[None]):
     def compose(self) -> ComposeResult:
         """A filter, the list, and what is known of the model under the cursor."""
         with Vertical() as box:
-            box.border_title = "Choose the model"
+            box.border_title = "Answer again with" if self._once else "Choose the model"
             box.border_subtitle = "enter chooses · escape closes"
             yield Input(placeholder="Type to filter")
             yield OptionList()
@@ -106,7 +110,11 @@ class ModelPicker(Dialog[None]):
     def action_choose(self) -> None:
         """Let the model under the cursor answer from now on."""
         place = self.query_one(OptionList).highlighted
-        if place is not None and place < len(self._shown):
+        if place is None or place >= len(self._shown):
+            return
+        if self._once:
+            self.dismiss(self._shown[place].ref)
+        else:
             self.run_worker(self._choose(self._shown[place].ref), exclusive=True, group="choose")
 
     async def _choose(self, ref: str) -> None:

@@ -44,6 +44,18 @@ class RetryRequested(Event, namespace="transcript"):
         self.message = message
 
 
+class Asked(Event, namespace="transcript"):
+    """The reader wants something to be done with this message.
+
+    `what` is `edit`, `go_on`, `take_back`, `previous` or `next`: of the branches through it.
+    """
+
+    def __init__(self, what: str, message: Message) -> None:
+        super().__init__()
+        self.what = what
+        self.message = message
+
+
 class LoadFailed(Event, namespace="transcript"):
     """Messages could not be fetched; they are asked for again when the reader moves."""
 

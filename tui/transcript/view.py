@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Offset
 from textual.selection import Selection
 
-from storage.records import Finish, Message
+from storage.records import Finish, Message, Role
 from tui.transcript import events, markdown, selecting
 from tui.transcript.canvas import Canvas
 from tui.transcript.finding import Finder, Place
@@ -17,7 +17,7 @@ from tui.transcript.look import ACTION, END, RETRY, STYLE_SHEET, TOGGLE_FOLD, TO
 from tui.transcript.message import Folds
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from textual.events import Click
 
@@ -54,6 +54,11 @@ class Transcript(Canvas, can_focus=True):
         Binding("n", "find_next", "Next match"),
         Binding("N", "find_previous", "Previous match"),
         Binding("r", "retry", "Retry"),
+        Binding("m", "ask('go_on')", "More", tooltip="Let a stopped answer go on"),
+        Binding("e", "ask('edit')", "Edit", tooltip="Ask this question in other words"),
+        Binding("d,delete", "ask('take_back')", "Take back", tooltip="Take it and the rest back"),
+        Binding("less_than_sign", "ask('previous')", "Branch before"),
+        Binding("greater_than_sign", "ask('next')", "Next branch"),
     ]
 
     DEFAULT_CSS = STYLE_SHEET
@@ -62,12 +67,14 @@ class Transcript(Canvas, can_focus=True):
     LinkOpened: TypeAlias = events.LinkOpened
     LinksListed: TypeAlias = events.LinksListed
     RetryRequested: TypeAlias = events.RetryRequested
+    Asked: TypeAlias = events.Asked
     LoadFailed: TypeAlias = events.LoadFailed
 
     def _reset(self, pages: Pages) -> None:
         super()._reset(pages)
         self._finder: Finder | None = None
         self._code_copied = ("", -1)
+        self._branches: Mapping[str, tuple[int, int]] = {}
 
     # Moving
 
@@ -214,11 +221,35 @@ class Transcript(Canvas, can_focus=True):
         if message is not None and message.finish in _RETRYABLE:
             self.post_message(self.RetryRequested(message))
 
+    def action_ask(self, what: str) -> None:
+        """Ask the screen to do something with the current message."""
+        if (message := self.current) is not None:
+            self.post_message(self.Asked(what, message))
+
+    def tell_branches(self, branches: Mapping[str, tuple[int, int]]) -> None:
+        """Take in which messages have alternatives, by id: their place and the number."""
+        self._branches = branches
+        self.refresh_bindings()
+
+    def _can_be(self, what: object, message: Message | None) -> bool:
+        """Whether that can be done with a message."""
+        if message is None:
+            return False
+        if what == "go_on":
+            broken_off = message.finish in _RETRYABLE and bool(message.content)
+            return broken_off and message.position == len(self._layout) - 1
+        if what in ("edit", "take_back"):
+            return message.role is Role.USER
+        place, count = self._branches.get(message.id, (1, 1))
+        return place > 1 if what == "previous" else place < count
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what can be done now."""
         if action == "retry":
             message = self.current
             return message is not None and message.finish in _RETRYABLE
+        if action == "ask":
+            return self._can_be(parameters[0], self.current)
         if action in ("find_next", "find_previous"):
             return self._finder is not None
         return True

@@ -28,12 +28,13 @@ class Composer(TextArea):
 
     Attributes:
         commands: The name and the help of each slash command.
+        editing: Whether an earlier question is being written anew.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "send", "Send"),
         Binding(",".join(NEWLINE_KEYS), "newline", "New line", show=False),
-        Binding("escape", "close_offer", "Close the list", show=False),
+        Binding("escape", "leave", "Close the list; leave the question as it was", show=False),
         Binding(
             "up",
             "cursor_up",
@@ -92,6 +93,9 @@ class Composer(TextArea):
             self.offered = offered
             self.chosen = chosen
 
+    class EditingLeft(Message):
+        """The earlier question stays as it was after all."""
+
     class EditorWanted(Message):
         """The text is to be written in another program; answer with `put`."""
 
@@ -111,6 +115,7 @@ class Composer(TextArea):
             **dict.fromkeys(sending, self.action_send),
             **dict.fromkeys(breaking, self.action_newline),
         }
+        self.editing = False
         self._pastes = Pastes()
         self._offered: Sequence[Completion] = ()
         self._chosen = 0
@@ -288,13 +293,16 @@ class Composer(TextArea):
         self._chosen = (self._chosen + by) % len(self._offered)
         self.post_message(self.Offered(self._offered, self._chosen))
 
-    def action_close_offer(self) -> None:
-        """Write on without completing."""
-        self._offer(())
+    def action_leave(self) -> None:
+        """Write on without completing, or leave an earlier question as it was."""
+        if self._offered:
+            self._offer(())
+        else:
+            self.post_message(self.EditingLeft())
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Escape is for the screen unless there is a list to close."""
-        return bool(self._offered) if action == "close_offer" else True
+        """Escape is for the screen unless there is something to leave."""
+        return bool(self._offered) or self.editing if action == "leave" else True
 
     def take_offered(self, place: int) -> None:
         """Complete the word with one of what is offered."""

@@ -20,6 +20,7 @@ from engine.events import (
     AnswerDelta,
     AnswerEnded,
     AnswerRead,
+    BranchShown,
     ConsentNeeded,
     Event,
     MessageAdded,
@@ -31,6 +32,7 @@ from engine.events import (
 from engine.library import Draft
 from engine.llm.base import ModelError
 from storage.errors import StorageError
+from storage.records import Role
 from tui.harmless import visible
 from tui.widgets.completions import MOST, Completions
 from tui.widgets.composer import Composer
@@ -55,6 +57,9 @@ DRAFT_SECONDS = 1.0
 
 WARM_SECONDS = 60.0
 """For so long a model that was got ready needs no asking again."""
+
+LAST_TURN = 64
+"""Among so many messages at the end the last question is looked for: a turn may have many."""
 
 COUNT_SECONDS = 0.3
 """What is being written is counted when nothing has been typed for so long."""
@@ -114,6 +119,12 @@ class Conversation(Vertical):
         self._count_timer: Timer | None = None
         self._names: FileNames | None = None
         self._kept_draft = Draft()
+        self._edited: Message | None = None
+        """The earlier question that is being written anew."""
+
+        self._set_aside = Draft()
+        """What was being written before that."""
+
         self._warm_until = 0.0
         self._status_of = ""
         self.session: Session | None = None
@@ -202,6 +213,7 @@ class Conversation(Vertical):
         for turn in self._engine.turns(session_id):
             self.transcript.replace(turn.so_far)
         self._show_status()
+        await self._tell_branches()
         if not self._engine.turns(session_id):
             self.ask_for_consent(pending_calls(session))
 
@@ -261,14 +273,20 @@ class Conversation(Vertical):
             self.report(error)
 
     async def send(self, text: str) -> None:
-        """Ask, with the files that the text names; what could not be sent goes back."""
+        """Ask, with the files that the text names; what could not be sent goes back.
+
+        While an earlier question is edited, it is asked anew in its place.
+        """
         try:
             whole = await asyncio.to_thread(with_files, text, Path.cwd())
         except AttachmentError as error:
             self.composer.give_back(text)
             self.notify(visible(str(error)), severity="error", timeout=12, markup=False)
             return
-        await self._send(whole, self._engine.send)
+        if self._edited is not None and self.session is not None:
+            await self._ask_anew(self.session.id, self._edited, text, whole)
+        else:
+            await self._send(whole, self._engine.send)
 
     async def research(self, question: str) -> None:
         """Ask what is to be looked up; a question that could not be kept goes back."""
@@ -288,17 +306,109 @@ class Conversation(Vertical):
                 self.composer.give_back(text)
                 self.report(error)
 
+    # Branches
+
+    def edit(self, question: Message) -> None:
+        """Write an earlier question anew; what was being written waits."""
+        if self._edited is None:
+            self._set_aside = Draft(self.composer.text, self.composer.pastes)
+        self._edited = question
+        self.composer.editing = True
+        self.composer.border_title = "asking anew from here · escape leaves it"
+        self.composer.put(question.content)
+        self.composer.focus()
+
+    def leave_editing(self) -> None:
+        """Leave the question as it was; go on with what was being written."""
+        if self._edited is not None:
+            self._edited = None
+            self.composer.editing = False
+            self.composer.border_title = ""
+            self.composer.put(self._set_aside.text, self._set_aside.pastes)
+
+    def on_composer_editing_left(self) -> None:
+        """Leave the question as it was."""
+        self.leave_editing()
+
+    async def _ask_anew(self, session_id: str, question: Message, text: str, whole: str) -> None:
+        async with self._sending:
+            try:
+                turn = await self._engine.edit(session_id, question.id, whole)
+            except StorageError as error:
+                self.composer.give_back(text)
+                self.report(error)
+                return
+            if turn is None:
+                self.composer.give_back(text)
+                self.notify("An answer is being written; stop it first.", severity="warning")
+            else:
+                self.leave_editing()
+
+    async def go_on(self) -> None:
+        """Let the last answer go on where it was stopped."""
+        try:
+            if self._session_id is None or await self._engine.go_on(self._session_id) is None:
+                self.notify("There is no stopped answer to continue.", timeout=3)
+        except StorageError as error:
+            self.report(error)
+
+    async def take_back(self, message: Message) -> bool:
+        """Take a message and what followed out of the conversation. Whether that was done."""
+        if self.answering:
+            self.notify("An answer is being written; stop it first.", severity="warning")
+            return False
+        return await self._change_branch(self._engine.library.take_back(message))
+
+    async def bring_back(self, message: Message) -> None:
+        """Undo that."""
+        await self._change_branch(self._engine.library.show(message))
+
+    async def show_alternative(self, message: Message, step: int) -> None:
+        """Show the branch beside the one through a message."""
+        if self.answering:
+            self.notify("An answer is being written; stop it first.", severity="warning")
+            return
+        if await self._change_branch(self._engine.library.show_alternative(message, step)):
+            self.transcript.scroll_to_message(message.position)
+            self.transcript.focus()
+
+    async def _change_branch(self, change: Awaitable[object]) -> bool:
+        try:
+            await change
+        except StorageError as error:
+            self.report(error)
+            return False
+        await self._reload()
+        return True
+
+    async def _tell_branches(self) -> None:
+        if self._session_id is not None:
+            try:
+                self.transcript.tell_branches(await self._engine.library.branches(self._session_id))
+            except StorageError as error:
+                self.report(error)
+
     async def stop(self) -> None:
         """Stop the answer; what has come of it stays."""
         if self._session_id is not None:
             await self._engine.stop(self._session_id)
 
-    async def retry(self) -> None:
-        """Answer the last question again."""
+    async def last_question(self) -> Message | None:
+        """The last question that is shown."""
+        session = self.session
+        if session is None:
+            return None
+        page = await self._engine.library.page(
+            session.id, max(0, session.message_count - LAST_TURN), session.message_count
+        )
+        return next((one for one in reversed(page) if one.role is Role.USER), None)
+
+    async def retry(self, model: str | None = None) -> None:
+        """Answer the last question again, with another model if one is named."""
         if self._session_id is None:
             return
         try:
-            if await self._engine.retry(self._session_id) is None:
+            if await self._engine.retry(self._session_id, model=model) is None:
                 self.notify("There is nothing to answer again yet.", timeout=3)
         except StorageError as error:
             self.report(error)
@@ -312,6 +422,7 @@ class Conversation(Vertical):
 
     async def _leave(self) -> None:
         await self._end_finding()
+        self.leave_editing()
         await self._keep_draft()
         self.composer.forget_history()
 
@@ -319,6 +430,8 @@ class Conversation(Vertical):
         if self._draft_timer is not None:
             self._draft_timer.stop()
             self._draft_timer = None
+        if self._edited is not None:
+            return  # what was being written before is the draft, and is kept
         draft = Draft(self.composer.text, self.composer.pastes)
         if draft != self._kept_draft:
             try:
@@ -441,6 +554,9 @@ class Conversation(Vertical):
                 self.run_worker(self._reload(), group="reload")
             case MessageAdded(message=message, replaces=replaces):
                 self._added(message, replaces)
+            case BranchShown():
+                self._moved = True
+                self.run_worker(self._reload(), group="reload")
             case ConsentNeeded(calls=calls):
                 self.call_later(self.ask_for_consent, calls)
             case AnswerRead(message_id=message_id, share=share):
@@ -477,6 +593,7 @@ class Conversation(Vertical):
 
     def _turned(self) -> None:
         self._show_status()
+        self.run_worker(self._tell_branches(), group="branches", exclusive=True)
         self.post_message(self.Busy())
 
     def _show(self, session: Session | None, last: Message | None) -> None:
