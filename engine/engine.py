@@ -105,9 +105,14 @@ class Engine:
             StorageError: The database can't be used; the error says what to do.
         """
         store = await Store.open(paths.database_file)
-        engine = cls(settings, paths, store, backends)
-        for message in await store.messages.interrupt_abandoned():
-            log.info("the answer %s was interrupted", message.id)
+        try:
+            engine = cls(settings, paths, store, backends)
+            for message in await store.messages.interrupt_abandoned():
+                log.info("the answer %s was interrupted", message.id)
+        except BaseException:
+            # Its threads would keep the process alive.
+            await store.close()
+            raise
         if days := settings.storage.archive_after_days:
             engine.pool.submit(
                 "archive what is long unused",
