@@ -55,8 +55,9 @@ class JsonStream:
             except RecursionError:
                 raise ValueError("it is nested too deeply") from None
             else:
-                # A number that ends where the text read so far does may go on.
-                if end < len(self._text) or not self._more():
+                # A number that ends where the text read so far does may go on, as in `1.` and `5`.
+                whole = end < len(self._text) and self._text[end] not in ".eE"
+                if whole or not self._more():
                     self._at = end
                     return value
 
