@@ -17,8 +17,8 @@ from storage.records import Finish, Role, Usage
 from tests.engine.support import SETTINGS, running_engine
 from tests.scripted import ScriptedBackend
 from tests.tui.panes import heard, lines, shown, until
+from tui.figures import sparkline
 from tui.widgets.context_meter import shares
-from tui.widgets.figures import sparkline
 from tui.widgets.inspector import Inspector, TabBar
 from tui.widgets.memory_panel import MemoryPanel
 from tui.widgets.tokens_panel import TokensPanel

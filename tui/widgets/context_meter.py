@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from textual.content import Content
 
-from tui.widgets.figures import WIDEST, count
+from tui.figures import count
+from tui.widgets.figures import WIDEST
 from tui.widgets.rows import MUTED, Row, fit, text_row
 
 if TYPE_CHECKING:

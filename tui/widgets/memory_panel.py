@@ -11,8 +11,9 @@ from engine import vitals
 from engine.events import AnswerEnded, MessageAdded, SessionChanged, SessionDeleted
 from storage.errors import StorageError
 from storage.records import Role
+from tui.figures import size
 from tui.widgets.days import Days
-from tui.widgets.figures import heading, note, pair, size, wrapped
+from tui.widgets.figures import heading, note, pair, wrapped
 from tui.widgets.panel import Panel
 from tui.widgets.rows import MUTED, Row, one_line, text_row
 from tui.widgets.session_row import UNTITLED

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from textual.content import Content
 
-from tui.widgets.figures import WIDEST, heading, pair, sparkline
+from tui.figures import sparkline
+from tui.widgets.figures import WIDEST, heading, pair
 from tui.widgets.rows import MUTED, Row, fit, one_line, text_row
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from textual.content import Content
 from engine.events import ArticleFound, ResearchChanged
 from engine.pool import JobState
 from storage.errors import StorageError
+from tui.figures import duration
 from tui.widgets.days import Days
-from tui.widgets.figures import duration, heading, note, wrapped
+from tui.widgets.figures import heading, note, wrapped
 from tui.widgets.panel import Panel
 from tui.widgets.research_charts import charts
 from tui.widgets.rows import MUTED, Row, fit, one_line, text_row

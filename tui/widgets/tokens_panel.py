@@ -10,9 +10,10 @@ from textual.content import Content
 from engine.events import AnswerDelta, AnswerEnded, AnswerRead, MessageAdded
 from storage.errors import StorageError
 from storage.records import Finish, Role, UsageTotals
+from tui.figures import count, duration, sparkline
 from tui.widgets.context_meter import meter_rows, parts_answered, parts_packed
 from tui.widgets.days import Days
-from tui.widgets.figures import WIDEST, count, duration, heading, note, pair, sparkline
+from tui.widgets.figures import WIDEST, heading, note, pair
 from tui.widgets.panel import Panel
 from tui.widgets.rows import MUTED, Row, fit, one_line, text_row
 

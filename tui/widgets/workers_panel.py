@@ -10,7 +10,8 @@ from textual.content import Content
 
 from engine.events import JobChanged
 from engine.pool import WIDTHS, Job, JobState, Lane
-from tui.widgets.figures import duration, heading, note
+from tui.figures import duration
+from tui.widgets.figures import heading, note
 from tui.widgets.panel import Panel
 from tui.widgets.rows import MUTED, Row, fit, one_line, text_row
 
