@@ -105,6 +105,21 @@ class ContextSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     keep_last: int = 12
     """Messages that a summary leaves as they are."""
 
+    compaction: dict[str, str] = {}
+    """What stands for a tool's old results when the window is full, by the tool's name, with the
+    call's arguments as `{fields}`. Such as `{ read_file = "File content from {path}." }`."""
+
+    def __post_init__(self) -> None:
+        """Refuse templates that fit no tool.
+
+        Raises:
+            ValueError: One is for no tool, or no template, or names what the tool does not take.
+        """
+        if self.compaction:
+            from engine.tools import built_in_tools
+
+            built_in_tools(self.compaction)
+
 
 class ToolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a model may do beside talking."""

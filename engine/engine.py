@@ -71,7 +71,7 @@ class Engine:
         self.models = Models(settings, paths, self.pool, self.events, backends)
         self.memory = Memories(store, self.events)
         self._store = store
-        self.tools = built_in_tools()
+        self.tools = built_in_tools(settings.context.compaction)
         self._workshop = Workshop(
             store=store,
             models=self.models,

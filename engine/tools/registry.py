@@ -12,6 +12,8 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from string import Formatter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias, get_type_hints
 
 import msgspec
@@ -20,7 +22,7 @@ from engine.config import ResearchSettings
 from engine.llm.base import ToolSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from storage.records import ToolCall
     from storage.store import Store
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Run: TypeAlias = Callable[..., Awaitable[str]]
+
+NO_TEMPLATES: Mapping[str, str] = MappingProxyType({})
 
 LONGEST_RESULT = 20_000
 """Characters of a result that reach the model; the rest is cut, and said to be."""
@@ -120,9 +124,23 @@ class Tool:
             text = f"{text[:LONGEST_RESULT]}\n[… {cut:,} more characters were cut]"
         return ToolResult(text=text)
 
-    def compacted(self, arguments: dict[str, Any]) -> str:
-        """The one line that stands for an old result of a call with these arguments."""
-        return self.compacts_to.format_map(_Fields(arguments))
+    def check_template(self, template: str) -> None:
+        """Make sure that a template names nothing but this tool's arguments, as plain `{fields}`.
+
+        Raises:
+            ValueError: It does not; the message says what is wrong.
+        """
+        known = self._arguments.__struct_fields__
+        try:
+            parts = list(Formatter().parse(template))
+        except ValueError as error:
+            raise ValueError(f"the template for {self.name}, {template!r}: {error}") from None
+        for _, field, how, conversion in parts:
+            if field is not None and (field not in known or how or conversion):
+                names = ", ".join(f"{{{name}}}" for name in known) or "no fields"
+                raise ValueError(
+                    f"the template for {self.name}, {template!r}, may name {names}, as they are"
+                )
 
 
 def tool(
@@ -146,8 +164,22 @@ def tool(
 class Registry:
     """The tools that there are, by name."""
 
-    def __init__(self, tools: Iterable[Tool] = ()) -> None:
+    def __init__(
+        self, tools: Iterable[Tool] = (), compaction: Mapping[str, str] = NO_TEMPLATES
+    ) -> None:
+        """Args:
+            tools: The tools.
+            compaction: Templates in place of the tools' own, by the tools' names.
+
+        Raises:
+            ValueError: A template is for no tool, or does not fit its tool.
+        """
         self._tools = {tool.name: tool for tool in tools}
+        self._compaction = compaction
+        for name, template in compaction.items():
+            if (found := self.get(name)) is None:
+                raise ValueError(f"there is no tool {name}; there are: {', '.join(self._tools)}")
+            found.check_template(template)
 
     def __iter__(self) -> Iterator[Tool]:
         return iter(self._tools.values())
@@ -175,7 +207,10 @@ class Registry:
     def reference(self, call: ToolCall) -> str:
         """The one line that stands for an old result of a call."""
         found = self.get(call.name)
-        return found.compacted(call.arguments) if found else f"Result of {call.name}, left out."
+        if found is None:
+            return f"Result of {call.name}, left out."
+        template = self._compaction.get(call.name, found.compacts_to)
+        return template.format_map(_Fields(call.arguments))
 
     async def call(self, context: ToolContext, call: ToolCall) -> ToolResult:
         """Run one call of a model; an unknown name is answered with the known ones."""

@@ -35,6 +35,10 @@ def test_the_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
         ("[model]\ntemprature = 1.0\n", "temprature"),
         ('[model]\ntemperature = "hot"\n', r"\$\.model\.temperature"),
         ("[nonsense]\n", "nonsense"),
+        ('[context.compaction]\nshell = "ran"\n', "no tool shell; there are: calculator"),
+        ('[context.compaction]\nread_file = "{paht}"\n', r"may name \{path\}, as they are"),
+        ('[context.compaction]\nread_file = "{path!r}"\n', r"may name \{path\}, as they are"),
+        ('[context.compaction]\nread_file = "{path"\n', r"template for read_file.*expected '\}'"),
     ],
 )
 def test_a_bad_file_is_refused_with_the_place_of_the_mistake(

@@ -101,8 +101,13 @@ async def test_an_unknown_tool_is_answered_with_the_known_ones(context: ToolCont
 
 
 def test_an_old_result_is_told_by_its_template() -> None:
-    assert read_file.compacted({"path": "a.md"}) == "File content from a.md. Re-read if needed."
-    assert read_file.compacted({}) == "File content from ?. Re-read if needed."
+    tools = built_in_tools()
+    call = ToolCall(id="1", name="read_file", arguments={"path": "a.md"})
+    assert tools.reference(call) == "File content from a.md. Re-read if needed."
+    bare = ToolCall(id="1", name="read_file", arguments={})
+    assert tools.reference(bare) == "File content from ?. Re-read if needed."
+    chosen = built_in_tools({"read_file": "({path} was here)"})
+    assert chosen.reference(call) == "(a.md was here)"
 
 
 def test_only_what_reads_files_or_the_web_needs_consent() -> None:
