@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from storage.ids import new_id
-from storage.memory import Batch, MemoryStore, as_json, insertion
+from storage.memory import Batch, MemoryStore, as_json, insertion, owned_by
 from storage.records import Episode
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class EpisodeBatch(Batch):
         success: bool | None = None,
         score: float = 0.0,
         created_at: float | None = None,
+        entity_id: str | None = None,
+        process_id: str | None = None,
     ) -> Episode:
         """Remember an episode, as of now unless it happened before."""
         episode = Episode(
@@ -37,6 +39,8 @@ class EpisodeBatch(Batch):
             success=success,
             score=score,
             created_at=time.time() if created_at is None else created_at,
+            entity_id=entity_id,
+            process_id=process_id,
         )
         self.change(*insertion("episodes", episode))
         return episode
@@ -77,6 +81,8 @@ class EpisodeStore(MemoryStore[Episode, EpisodeBatch]):
         success: bool | None = None,
         score: float = 0.0,
         created_at: float | None = None,
+        entity_id: str | None = None,
+        process_id: str | None = None,
     ) -> Episode:
         """Remember an episode, as of now unless it happened before."""
         batch = EpisodeBatch()
@@ -88,6 +94,8 @@ class EpisodeStore(MemoryStore[Episode, EpisodeBatch]):
             success=success,
             score=score,
             created_at=created_at,
+            entity_id=entity_id,
+            process_id=process_id,
         )
         await self._commit(batch)
         return episode
@@ -102,16 +110,6 @@ class EpisodeStore(MemoryStore[Episode, EpisodeBatch]):
         batch.rate(episode_id, success=success, score=score)
         await self._commit(batch)
 
-    async def forget(self, episode_id: str) -> None:
-        """Remove an episode for good.
-
-        Raises:
-            UnknownMemoryError: It is not there.
-        """
-        batch = EpisodeBatch()
-        batch.forget(episode_id)
-        await self._commit(batch)
-
     async def search(
         self,
         query: str = "",
@@ -121,15 +119,17 @@ class EpisodeStore(MemoryStore[Episode, EpisodeBatch]):
         tags: Sequence[str] = (),
         success_only: bool = False,
         limit: int = 10,
+        offset: int = 0,
         min_score: float | None = None,
+        entity_id: str | None = None,
+        process_id: str | None = None,
     ) -> list[Episode]:
-        """The episodes that share most with `query`; without words, the newest.
+        """The episodes that share most with `query`; without words, the pinned, then the newest.
 
         All of `tags` have to be an episode's, and its score at least `min_score`. The query may
         hold `after:` and `before:`.
         """
-        conditions: list[str] = []
-        parameters: list[Any] = []
+        conditions, parameters = owned_by(entity_id, process_id)
         if task_id is not None:
             conditions.append("this.task_id = ?")
             parameters.append(task_id)
@@ -144,7 +144,7 @@ class EpisodeStore(MemoryStore[Episode, EpisodeBatch]):
         if min_score is not None:
             conditions.append("this.score >= ?")
             parameters.append(min_score)
-        return await self._search(query, conditions, parameters, limit)
+        return await self._search(query, conditions, parameters, limit, offset)
 
     async def stream(
         self, *, batch_size: int = 500, min_score: float | None = None

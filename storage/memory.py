@@ -47,13 +47,19 @@ class Batch:
 
 
 class MemoryStore(Generic[RecordT, BatchT]):
-    """The records of one table with a full-text index `<table>_index`."""
+    """The records of one table with a full-text index `<table>_index`.
+
+    Every record belongs to one person, the entity; None is one, too. A search sees one person's.
+    """
 
     table: ClassVar[str]
     record: type[RecordT]
     batches: type[BatchT]
     lists: ClassVar[frozenset[str]] = frozenset()
     """The fields that are kept as JSON."""
+
+    counted: ClassVar[str] = "TRUE"
+    """Which records `count` counts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -71,6 +77,32 @@ class MemoryStore(Generic[RecordT, BatchT]):
         async for record in self._stream([], [], batch_size):
             yield record
 
+    async def pin(self, memory_id: str, pinned: bool) -> RecordT:
+        """Pin a record, or let it go.
+
+        Raises:
+            UnknownMemoryError: It is not there.
+        """
+        return await self._changed(
+            f"UPDATE {self.table} SET pinned = ? WHERE id = ?", [pinned, memory_id]
+        )
+
+    async def forget(self, memory_id: str) -> None:
+        """Remove a record for good.
+
+        Raises:
+            UnknownMemoryError: It is not there.
+        """
+        await self._changed(f"DELETE FROM {self.table} WHERE id = ?", [memory_id])
+
+    async def count(self, entity_id: str | None = None) -> int:
+        """How many records a person has."""
+        [(count,)] = await self._database.fetch_all(
+            f"SELECT count(*) FROM {self.table} WHERE entity_id IS ? AND {self.counted}",
+            [entity_id],
+        )
+        return int(count)
+
     @asynccontextmanager
     async def batch(self) -> AsyncIterator[BatchT]:
         """Many changes as one: written in one transaction at the end of the block.
@@ -84,6 +116,14 @@ class MemoryStore(Generic[RecordT, BatchT]):
     async def _commit(self, batch: Batch) -> None:
         async with self._database.transaction() as transaction:
             await batch.write(transaction)
+
+    async def _changed(self, sql: str, parameters: Sequence[Any]) -> RecordT:
+        """Run a statement that changes or removes one record. Returns it as it then is."""
+        names = ", ".join(self.record.__struct_fields__)
+        rows = await self._database.write(f"{sql} RETURNING {names}", parameters)
+        if not rows:
+            raise UnknownMemoryError("There is no such memory.")
+        return self._decode(rows[0])
 
     async def _stream(
         self, conditions: list[str], parameters: list[Any], batch_size: int
@@ -102,11 +142,11 @@ class MemoryStore(Generic[RecordT, BatchT]):
             last = rows[-1][0]
 
     async def _search(
-        self, query: str, conditions: list[str], parameters: list[Any], limit: int
+        self, query: str, conditions: list[str], parameters: list[Any], limit: int, offset: int = 0
     ) -> list[RecordT]:
         """Any word of `query` is enough; more and rarer ones rank higher, then newer records.
 
-        Without words it is the newest that meet the conditions.
+        Without words it is the pinned ones that meet the conditions, then the newest.
         """
         wanted = parse(query)
         for moment, comparison in ((wanted.after, ">="), (wanted.before, "<")):
@@ -115,7 +155,7 @@ class MemoryStore(Generic[RecordT, BatchT]):
                 parameters = [*parameters, moment]
         text = " ".join(word for phrase in wanted.phrases for word in phrase)
         if not text:
-            return await self._select(" AND ".join(conditions) or "TRUE", parameters, limit)
+            return await self._select(" AND ".join(conditions), parameters, limit, offset)
         index = f"{self.table}_index"
         match = await telling_words(self._database, index, text)
         if not match:
@@ -128,17 +168,19 @@ class MemoryStore(Generic[RecordT, BatchT]):
                 FROM {index} JOIN {self.table} AS this ON this.key = {index}.rowid
                 WHERE {where} ORDER BY {index}.rowid DESC LIMIT {RANKED_AT_MOST}
             ) AS best JOIN {self.table} AS this ON this.key = best.key
-            ORDER BY best.score, this.key DESC LIMIT ?
+            ORDER BY best.score, this.key DESC LIMIT ? OFFSET ?
             """,
-            [match, *parameters, limit],
+            [match, *parameters, limit, offset],
         )
         return [self._decode(row) for row in rows]
 
-    async def _select(self, condition: str, parameters: list[Any], limit: int) -> list[RecordT]:
+    async def _select(
+        self, condition: str, parameters: list[Any], limit: int, offset: int = 0
+    ) -> list[RecordT]:
         rows = await self._database.fetch_all(
             f"SELECT {self._columns()} FROM {self.table} AS this WHERE {condition}"
-            " ORDER BY this.key DESC LIMIT ?",
-            [*parameters, limit],
+            " ORDER BY this.pinned DESC, this.key DESC LIMIT ? OFFSET ?",
+            [*parameters, limit, offset],
         )
         return [self._decode(row) for row in rows]
 
@@ -165,3 +207,15 @@ def insertion(table: str, record: msgspec.Struct) -> tuple[str, list[Any]]:
 def as_json(values: Iterable[str]) -> str:
     """A list as it is kept."""
     return msgspec.json.encode(tuple(values)).decode()
+
+
+def owned_by(entity_id: str | None, process_id: str | None) -> tuple[list[str], list[Any]]:
+    """The condition, with its parameters, that a record is one person's.
+
+    With a `process_id`, only what that program or persona learnt.
+    """
+    conditions, parameters = ["this.entity_id IS ?"], [entity_id]
+    if process_id is not None:
+        conditions.append("this.process_id = ?")
+        parameters.append(process_id)
+    return conditions, parameters

@@ -94,6 +94,8 @@ class RecallSource:
     ) -> dict[int, Found]:
         """Of these messages, the ones that are shown, by key; another user's never are.
 
+        Nor are those that `leave_out` named.
+
         With `process_id`, only those of sessions whose state names that process.
         """
         rows = await self._database.fetch_all(
@@ -101,10 +103,18 @@ class RecallSource:
             " JOIN sessions AS session ON session.id = message.session_id"
             f" WHERE message.key IN ({_marks(keys)}) AND message.shown"
             " AND session.deleted_at IS NULL AND session.user_id IS ?"
+            " AND message.id NOT IN (SELECT message_id FROM unrecalled)"
             " AND (? IS NULL OR json_extract(session.state, '$.process_id') = ?)",
             (*keys, user_id, process_id, process_id),
         )
         return {row[0]: Found(message_from(row[2:]), row[1]) for row in rows}
+
+    async def leave_out(self, message_ids: Sequence[str]) -> None:
+        """Never bring these messages back again."""
+        async with self._database.transaction() as transaction:
+            await transaction.execute_many(
+                "INSERT OR IGNORE INTO unrecalled VALUES (?)", [(one,) for one in message_ids]
+            )
 
 
 _UTTERANCES = (

@@ -225,6 +225,10 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     """When it happened, in seconds since the epoch."""
 
+    entity_id: str | None = None
+    process_id: str | None = None
+    pinned: bool = False
+
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
     """Something that holds, or held for a time."""
@@ -246,6 +250,17 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     """The fact that holds instead."""
 
     created_at: float
+    session_id: str | None = None
+    """The conversation it was learnt in."""
+
+    entity_id: str | None = None
+    """Whose it is, as `Session.user_id` names people; nobody else's search finds it."""
+
+    process_id: str | None = None
+    """The program or persona that learnt it."""
+
+    pinned: bool = False
+    """It is thought of whatever is asked."""
 
 
 class Skill(msgspec.Struct, frozen=True, kw_only=True):
@@ -257,3 +272,6 @@ class Skill(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     created_at: float
     updated_at: float
+    entity_id: str | None = None
+    process_id: str | None = None
+    pinned: bool = False

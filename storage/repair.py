@@ -36,6 +36,7 @@ TABLES = (
     "episodes",
     "facts",
     "skills",
+    "unrecalled",
     "vectors",
 )
 

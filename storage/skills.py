@@ -1,19 +1,27 @@
-"""Skills: how to do something, under a name."""
+"""Skills: how to do something, under a name that is one person's."""
 
 from __future__ import annotations
 
 import time
 
-from storage.errors import SkillExistsError, UnknownMemoryError
+from storage.errors import SkillExistsError
 from storage.ids import new_id
-from storage.memory import Batch, MemoryStore, insertion
+from storage.memory import Batch, MemoryStore, insertion, owned_by
 from storage.records import Skill
 
 
 class SkillBatch(Batch):
     """Changes to skills, written together."""
 
-    def add(self, name: str, text: str, *, description: str = "") -> Skill:
+    def add(
+        self,
+        name: str,
+        text: str,
+        *,
+        description: str = "",
+        entity_id: str | None = None,
+        process_id: str | None = None,
+    ) -> Skill:
         """Learn a skill; the whole batch fails if the name is taken."""
         now = time.time()
         skill = Skill(
@@ -23,20 +31,11 @@ class SkillBatch(Batch):
             text=text,
             created_at=now,
             updated_at=now,
+            entity_id=entity_id,
+            process_id=process_id,
         )
         self.change(*insertion("skills", skill))
         return skill
-
-    def change_text(self, name: str, text: str, *, description: str = "") -> None:
-        """Replace what a skill says."""
-        self.change(
-            "UPDATE skills SET text = ?, description = ?, updated_at = ? WHERE name = ?",
-            (text, description, time.time(), name),
-        )
-
-    def forget(self, name: str) -> None:
-        """Remove a skill for good."""
-        self.change("DELETE FROM skills WHERE name = ?", (name,))
 
 
 class SkillStore(MemoryStore[Skill, SkillBatch]):
@@ -46,49 +45,56 @@ class SkillStore(MemoryStore[Skill, SkillBatch]):
     record = Skill
     batches = SkillBatch
 
-    async def add(self, name: str, text: str, *, description: str = "") -> Skill:
+    async def add(
+        self,
+        name: str,
+        text: str,
+        *,
+        description: str = "",
+        entity_id: str | None = None,
+        process_id: str | None = None,
+    ) -> Skill:
         """Learn a skill.
 
         Raises:
-            SkillExistsError: The name is taken.
+            SkillExistsError: The person has one of this name.
         """
-        skill = SkillBatch().add(name, text, description=description)
+        skill = SkillBatch().add(
+            name, text, description=description, entity_id=entity_id, process_id=process_id
+        )
         sql, parameters = insertion("skills", skill)
         if not await self._database.write(
-            f"{sql} ON CONFLICT (name) DO NOTHING RETURNING id", parameters
+            f"{sql} ON CONFLICT (name, coalesce(entity_id, '')) DO NOTHING RETURNING id", parameters
         ):
             raise SkillExistsError(f"There is a skill “{name}” already.", "Change it instead.")
         return skill
 
-    async def get(self, name: str) -> Skill | None:
-        """The skill of this name, or None."""
-        skills = await self._select("this.name = ?", [name], limit=1)
+    async def named(self, name: str, entity_id: str | None = None) -> Skill | None:
+        """A person's skill of this name, or None."""
+        skills = await self._select(
+            "this.name = ? AND this.entity_id IS ?", [name, entity_id], limit=1
+        )
         return skills[0] if skills else None
 
-    async def change_text(self, name: str, text: str, *, description: str = "") -> Skill:
+    async def change_text(self, skill_id: str, text: str) -> Skill:
         """Replace what a skill says.
 
         Raises:
-            UnknownMemoryError: There is none of this name.
+            UnknownMemoryError: It is not there.
         """
-        batch = SkillBatch()
-        batch.change_text(name, text, description=description)
-        await self._commit(batch)
-        skill = await self.get(name)
-        if skill is None:
-            raise UnknownMemoryError(f"There is no skill “{name}”.")
-        return skill
+        return await self._changed(
+            "UPDATE skills SET text = ?, updated_at = ? WHERE id = ?",
+            (text, time.time(), skill_id),
+        )
 
-    async def forget(self, name: str) -> None:
-        """Remove a skill for good.
-
-        Raises:
-            UnknownMemoryError: There is none of this name.
-        """
-        batch = SkillBatch()
-        batch.forget(name)
-        await self._commit(batch)
-
-    async def search(self, query: str = "", *, limit: int = 10) -> list[Skill]:
-        """The skills that share most with `query`; without words, the newest."""
-        return await self._search(query, [], [], limit)
+    async def search(
+        self,
+        query: str = "",
+        *,
+        entity_id: str | None = None,
+        process_id: str | None = None,
+        limit: int = 10,
+        offset: int = 0,
+    ) -> list[Skill]:
+        """The skills that share most with `query`; without words, the pinned, then the newest."""
+        return await self._search(query, *owned_by(entity_id, process_id), limit, offset)

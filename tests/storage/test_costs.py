@@ -47,7 +47,7 @@ QUESTIONS: dict[str, Callable[[Store, str, str], Awaitable[object]]] = {
     "an episode search": lambda store, _, __: store.episodes.search("some words"),
     "episodes of a session": lambda store, session, _: store.episodes.search(session_id=session),
     "facts on a subject": lambda store, _, __: store.facts.search(subject="Ana"),
-    "a skill": lambda store, _, __: store.skills.get("release"),
+    "a skill": lambda store, _, __: store.skills.named("release"),
 }
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from storage import database
 from storage.errors import SkillExistsError, StorageError, UnknownMemoryError
+from storage.records import Role
+from storage.store import Store
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from storage.records import Episode
-    from storage.store import Store
 
 
 async def test_an_episode_is_kept_whole(store: Store) -> None:
@@ -142,16 +148,133 @@ async def test_a_fact_is_no_surer_than_certain(store: Store) -> None:
 
 async def test_a_skill_is_known_by_its_name(store: Store) -> None:
     skill = await store.skills.add("release", "Tag, build, upload.", description="publish a wheel")
-    assert await store.skills.get("release") == skill
+    assert await store.skills.named("release") == await store.skills.get(skill.id) == skill
     assert await store.skills.search("how do I publish?") == [skill]
     with pytest.raises(SkillExistsError):
         await store.skills.add("release", "Just hope.")
-    changed = await store.skills.change_text("release", "Tag and let CI do the rest.")
+    changed = await store.skills.change_text(skill.id, "Tag and let CI do the rest.")
     assert changed.text == "Tag and let CI do the rest."
     assert changed.updated_at > skill.updated_at
     assert await store.skills.search("upload") == []
     assert await store.skills.search("CI rest") == [changed]
-    await store.skills.forget("release")
-    assert await store.skills.get("release") is None
+    await store.skills.forget(skill.id)
+    assert await store.skills.named("release") is None
     with pytest.raises(UnknownMemoryError):
-        await store.skills.change_text("release", "anything")
+        await store.skills.change_text(skill.id, "anything")
+
+
+async def test_each_person_has_memories_of_their_own(store: Store) -> None:
+    for entity in (None, "ana", "ben"):
+        await store.facts.add("home", f"lives with {entity}", entity_id=entity)
+        await store.episodes.add(f"a walk with {entity}", entity_id=entity)
+        await store.skills.add("walk", f"Call {entity}.", entity_id=entity)
+    for entity in (None, "ana", "ben"):
+        for kind in (store.facts, store.episodes, store.skills):
+            [found] = await kind.search(f"{entity} walk lives call", entity_id=entity)
+            assert str(entity) in found.text
+            assert await kind.search(entity_id=entity) == [found]
+            assert await kind.count(entity) == 1
+    assert await store.skills.named("walk", "cem") is None
+    assert await store.facts.search("home", subject="home", entity_id="cem") == []
+
+
+async def test_a_search_may_ask_for_what_one_program_learnt(store: Store) -> None:
+    mine = await store.facts.add("tea", "likes tea", process_id="barista")
+    await store.facts.add("tea", "likes strong tea", process_id="nurse")
+    await store.facts.add("tea", "likes weak tea")
+    assert await store.facts.search("tea", process_id="barista") == [mine]
+    assert len(await store.facts.search("tea")) == 3
+
+
+async def test_what_is_pinned_comes_first(store: Store) -> None:
+    first, second, third = [await store.facts.add("n", f"number {n}") for n in range(3)]
+    pinned = await store.facts.pin(first.id, True)
+    assert pinned.pinned
+    assert await store.facts.search() == [pinned, third, second]
+    assert await store.facts.search(limit=2, offset=1) == [third, second]
+    await store.facts.pin(first.id, False)
+    assert await store.facts.search() == [third, second, first]
+    with pytest.raises(UnknownMemoryError):
+        await store.skills.pin("nothing", True)
+
+
+async def test_a_fact_that_is_told_again_is_surer_and_has_more_sources(store: Store) -> None:
+    fact = await store.facts.add("tea", "likes tea", source_ids=["m1"], confidence=0.5)
+    async with store.facts.batch() as batch:
+        batch.confirm(fact, source_ids=["m1", "m2"], confidence=0.75)
+    [found] = await store.facts.search("tea")
+    assert (found.source_ids, found.confidence) == (("m1", "m2"), 0.75)
+
+
+async def test_a_fact_may_end_without_another(store: Store) -> None:
+    fact = await store.facts.add("tea", "likes tea", valid_from=1000)
+    async with store.facts.batch() as batch:
+        batch.end(fact, at=2000)
+    assert await store.facts.search("tea") == []
+    assert await store.facts.count() == 0
+    [found] = await store.facts.search("tea", ended=True)
+    assert (found.valid_to, found.superseded_by) == (2000, None)
+    assert await store.facts.ended() == [found]
+
+
+async def test_the_history_of_a_fact_is_what_it_superseded(store: Store) -> None:
+    first = await store.facts.add("home", "lives in Lima", entity_id="ana")
+    second = await store.facts.supersede(first.id, "lives in Cusco")
+    third = await store.facts.supersede(second.id, "lives in Puno")
+    await store.facts.add("home", "lives in Ica", entity_id="ana")
+    assert [fact.id for fact in await store.facts.history(third.id)] == [
+        third.id,
+        second.id,
+        first.id,
+    ]
+    assert third.entity_id == "ana"
+    assert await store.facts.history("nothing") == []
+
+
+async def test_recall_never_finds_what_it_is_to_leave_out(store: Store) -> None:
+    session = await store.sessions.create()
+    messages = [
+        await store.messages.append(session.id, role=Role.USER, content=f"number {n}")
+        for n in range(2)
+    ]
+    keys = [one.key for one in await store.recall_source.between(0, 9, user_id=None, limit=9)]
+    await store.recall_source.leave_out([messages[0].id])
+    await store.recall_source.leave_out([messages[0].id, "nothing"])
+    found = await store.recall_source.found(keys, user_id=None)
+    assert [one.message for one in found.values()] == messages[1:]
+
+
+async def test_memories_of_an_older_database_are_the_owners(
+    path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    old = tmp_path / "migrations"
+    old.mkdir()
+    for script in sorted(database.MIGRATIONS.glob("*.sql"))[:3]:
+        (old / script.name).write_bytes(script.read_bytes())
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "MIGRATIONS", old)
+        await (await Store.open(path)).close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "INSERT INTO sessions (id, title, title_origin, user_id, created_at, updated_at)"
+            " VALUES ('s', '', 'none', 'ana', 1, 1)"
+        )
+        connection.execute(
+            "INSERT INTO facts VALUES (7, 'f', 'tea', 'likes tea', '[]', 1, 1, NULL, NULL, 1)"
+        )
+        connection.execute(
+            "INSERT INTO episodes VALUES (7, 'e', 's', NULL, 'a walk', '[]', NULL, 0, 1)"
+        )
+        connection.execute("INSERT INTO skills VALUES (7, 'k', 'tea', '', 'Boil water.', 1, 1)")
+    async with await Store.open(path) as store:
+        [fact] = await store.facts.search("tea")
+        assert (fact.id, fact.entity_id, fact.pinned) == ("f", None, False)
+        [episode] = await store.episodes.search("walk", entity_id="ana")
+        assert episode.id == "e"
+        [skill] = await store.skills.search("water")
+        assert await store.skills.named("tea") == skill
+        await store.skills.change_text(skill.id, "Use a samovar.")
+        assert await store.skills.search("water") == []
+        assert [one.id for one in await store.skills.search("samovar")] == ["k"]
+        await store.skills.add("tea", "Buy it.", entity_id="ana")
+        assert await store.check() == []
