@@ -66,8 +66,17 @@ def needed() -> dict[str, Distribution]:
     """The packages that the program needs here, by their normalised names."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     found: dict[str, Distribution] = {}
-    for line in project["dependencies"]:
-        _collect(Requirement(line), found)
+    followed: set[tuple[str, str]] = set()
+    waiting = [Requirement(line) for line in project["dependencies"]]
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        found.setdefault(name, distribution(name))
+        # One package may want another plain, and the next one the same with an extra.
+        for extra in {"", *requirement.extras}:
+            if (name, extra) not in followed:
+                followed.add((name, extra))
+                waiting += _required_by(found[name], extra)
     return found
 
 
@@ -81,16 +90,13 @@ def _text() -> str:
     return f"{HEAD}{chr(10).join(sorted(rows))}\n{rest}{quoted}\n"
 
 
-def _collect(requirement: Requirement, found: dict[str, Distribution]) -> None:
-    name = canonicalize_name(requirement.name)
-    if name in found:
-        return
-    found[name] = distribution(name)
-    for line in found[name].requires or ():
-        further = Requirement(line)
-        wanted = [{"extra": ""}, *({"extra": extra} for extra in requirement.extras)]
-        if further.marker is None or any(further.marker.evaluate(extra) for extra in wanted):
-            _collect(further, found)
+def _required_by(package: Distribution, extra: str) -> list[Requirement]:
+    requirements = map(Requirement, package.requires or ())
+    return [
+        requirement
+        for requirement in requirements
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+    ]
 
 
 def _licence(found: Distribution) -> str:
