@@ -22,16 +22,18 @@ from tui.widgets.key_bar import KeyBar
 from tui.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from typing import Literal
 
     from textual import events
     from textual.app import ComposeResult
 
     from engine.engine import Engine
+    from storage.articles import Article
     from storage.records import Message
     from tui.transcript.events import (
         Asked,
+        CitationOpened,
         Copied,
         LinkOpened,
         LinksListed,
@@ -527,13 +529,43 @@ class ChatScreen(Screen[None]):
 
     def on_transcript_links_listed(self, message: LinksListed) -> None:
         """Let the reader choose one."""
+        self.run_worker(self._list_links(message), group="links", exclusive=True)
+
+    async def _list_links(self, message: LinksListed) -> None:
         from tui.screens.links import LinksScreen
 
-        def opened(address: str | None) -> None:
-            if address:
-                self._open_link(address)
+        cited = await self._citations(message.message)
 
-        self.app.push_screen(LinksScreen(message.links), opened)
+        def opened(chosen: str | int | None) -> None:
+            if isinstance(chosen, int):
+                self._read(cited[chosen])
+            elif chosen:
+                self._open_link(chosen)
+
+        self.app.push_screen(LinksScreen(message.links, cited), opened)
+
+    def on_transcript_citation_opened(self, message: CitationOpened) -> None:
+        """Show the article that the number stands for."""
+        self.run_worker(self._open_citation(message), group="links", exclusive=True)
+
+    async def _open_citation(self, message: CitationOpened) -> None:
+        cited = await self._citations(message.message)
+        if message.number in cited:
+            self._read(cited[message.number])
+        else:
+            self._say(f"No article has the number {message.number}.", "warning")
+
+    async def _citations(self, message: Message) -> Mapping[int, Article]:
+        try:
+            return await self._engine.library.citations(message.id)
+        except StorageError as error:
+            self.conversation.report(error)
+            return {}
+
+    def _read(self, article: Article) -> None:
+        from tui.screens.article import ArticleScreen
+
+        self.app.push_screen(ArticleScreen(article))
 
     def on_transcript_load_failed(self, message: LoadFailed) -> None:
         """Say why there are gaps."""

@@ -28,12 +28,22 @@ class LinkOpened(Event, namespace="transcript"):
 
 
 class LinksListed(Event, namespace="transcript"):
-    """The reader wants to choose among the links of a message."""
+    """The reader wants to choose among the links of a message, and the articles that it cites."""
 
-    def __init__(self, links: list[tuple[str, str]]) -> None:
+    def __init__(self, links: list[tuple[str, str]], message: Message) -> None:
         super().__init__()
+        self.message = message
         self.links = links
         """The text and the address of each."""
+
+
+class CitationOpened(Event, namespace="transcript"):
+    """The reader wants to see the article that a number in an answer stands for."""
+
+    def __init__(self, message: Message, number: int) -> None:
+        super().__init__()
+        self.message = message
+        self.number = number
 
 
 class RetryRequested(Event, namespace="transcript"):
@@ -47,7 +57,7 @@ class RetryRequested(Event, namespace="transcript"):
 class Asked(Event, namespace="transcript"):
     """The reader wants something to be done with this message.
 
-    `what` is `edit`, `go_on`, `take_back`, `previous` or `next`: of the branches through it.
+    `what` is `edit`, `go_on`, `take_back`, `pin`, `previous` or `next`: of the branches through it.
     """
 
     def __init__(self, what: str, message: Message) -> None:

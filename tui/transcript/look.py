@@ -13,6 +13,8 @@ TOGGLE_THINKING = f"{ACTION}thinking"
 TOGGLE_FOLD = f"{ACTION}fold"
 RETRY = f"{ACTION}retry"
 END = f"{ACTION}end"
+CITE = f"{ACTION}cite:"
+"""Before the number of an article."""
 
 STYLE_SHEET = """
 Transcript {
@@ -34,6 +36,7 @@ Transcript {
     .transcript--name-assistant { color: $text-primary; text-style: bold; }
     .transcript--name-other { color: $text-muted; text-style: bold; }
     .transcript--meta { color: $text-muted; }
+    .transcript--pinned { color: $text-warning; }
     .transcript--heading1 { color: $text-primary; text-style: bold underline; }
     .transcript--heading2 { color: $text-primary; text-style: bold; }
     .transcript--heading3 { color: $text-secondary; text-style: bold; }

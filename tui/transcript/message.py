@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from engine.research.citations import has_sources
 from storage.records import Finish, Role
 from tui.harmless import visible
+from tui.transcript.citing import with_citations
 from tui.transcript.document import Document, MarkdownDocument, PlainDocument
 from tui.transcript.look import RETRY, TOGGLE_FOLD, TOGGLE_THINKING
 from tui.transcript.markdown import inline_spans, markdown_lines
@@ -115,7 +117,8 @@ class MessageView:
             body = MarkdownDocument(self.width)
             body.feed(text)
         else:
-            body = _Finished(markdown_lines(text, self.width))
+            lines = markdown_lines(text, self.width)
+            body = _Finished(with_citations(lines) if has_sources(message.content) else lines)
         return body
 
     def _compose(self) -> None:

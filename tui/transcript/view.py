@@ -9,11 +9,22 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Offset
 from textual.selection import Selection
 
+from engine.research.citations import has_sources
+from engine.pins import can_be_pinned
 from storage.records import Finish, Message, Role
 from tui.transcript import events, markdown, selecting
 from tui.transcript.canvas import Canvas
 from tui.transcript.finding import Finder, Place
-from tui.transcript.look import ACTION, END, RETRY, STYLE_SHEET, TOGGLE_FOLD, TOGGLE_THINKING
+from tui.transcript.layout import CALLS_BACK
+from tui.transcript.look import (
+    ACTION,
+    CITE,
+    END,
+    RETRY,
+    STYLE_SHEET,
+    TOGGLE_FOLD,
+    TOGGLE_THINKING,
+)
 from tui.transcript.message import Folds
 
 if TYPE_CHECKING:
@@ -51,6 +62,8 @@ class Transcript(Canvas, can_focus=True):
         Binding("o", "open_link", "Open link"),
         Binding("t", "toggle_thinking", "Thinking"),
         Binding("space", "toggle_fold", "Fold"),
+        Binding("p", "ask('pin')", "Pin", tooltip="Keep it before the model, or let it go"),
+        Binding("i", "toggle_details", "Info", tooltip="When each message came, and its tokens"),
         Binding("n", "find_next", "Next match"),
         Binding("N", "find_previous", "Previous match"),
         Binding("r", "retry", "Retry"),
@@ -66,6 +79,7 @@ class Transcript(Canvas, can_focus=True):
     Copied: TypeAlias = events.Copied
     LinkOpened: TypeAlias = events.LinkOpened
     LinksListed: TypeAlias = events.LinksListed
+    CitationOpened: TypeAlias = events.CitationOpened
     RetryRequested: TypeAlias = events.RetryRequested
     Asked: TypeAlias = events.Asked
     LoadFailed: TypeAlias = events.LoadFailed
@@ -178,13 +192,13 @@ class Transcript(Canvas, can_focus=True):
         self.post_message(self.Copied(what))
 
     def action_open_link(self) -> None:
-        """Open the link of the current message, or list its links."""
+        """Open the link of the current message, or list its links and the articles it cites."""
         message = self.current
         found = markdown.links(message.content) if message else []
-        if len(found) == 1:
-            self.post_message(self.LinkOpened(found[0][1]))
+        if message is not None and (len(found) > 1 or has_sources(message.content)):
+            self.post_message(self.LinksListed(found, message))
         elif found:
-            self.post_message(self.LinksListed(found))
+            self.post_message(self.LinkOpened(found[0][1]))
         else:
             self.notify("There is no link in this message.", severity="warning", timeout=3)
 
@@ -203,7 +217,7 @@ class Transcript(Canvas, can_focus=True):
         view = None if position is None else self._layout.lay_out(position)
         if position is None or view is None:
             return
-        if what == TOGGLE_FOLD:
+        if what == TOGGLE_FOLD or message.role is Role.TOOL:
             self._fold(position, folded=not view.is_folded)
         elif view.has_thinking:
             self._fold(position, thinking_open=not view.thinking_is_open)
@@ -214,6 +228,12 @@ class Transcript(Canvas, can_focus=True):
             folds = self._layout.folds.get(message.id, Folds())
             self._layout.folds[message.id] = folds._replace(**choice)
             self._relay(position)
+
+    def action_toggle_details(self) -> None:
+        """Show or hide when each message came and what it cost, until the program ends."""
+        self._details = self._layout.details = not self._details
+        self._deselect()
+        self._arrange(self._layout.resize(self._text_width, self._top))
 
     def action_retry(self) -> None:
         """Ask for the current answer again, where it did not end well."""
@@ -240,6 +260,8 @@ class Transcript(Canvas, can_focus=True):
             return broken_off and message.position == len(self._layout) - 1
         if what in ("edit", "take_back"):
             return message.role is Role.USER
+        if what == "pin":
+            return can_be_pinned(message)
         place, count = self._branches.get(message.id, (1, 1))
         return place > 1 if what == "previous" else place < count
 
@@ -320,7 +342,8 @@ class Transcript(Canvas, can_focus=True):
     async def _matches(self, finder: Finder, position: int) -> list[Place]:
         """The matches in the rows of a message, which is unfolded where they are hidden."""
         pages = self._layout.pages
-        for number in pages.missing(position, position + 1):
+        # A tool's result is laid out with its call.
+        for number in pages.missing(position - CALLS_BACK, position + 1):
             await pages.fetch(number, number)
         message = self._layout.message(position)
         view = self._layout.lay_out(position)
@@ -351,6 +374,8 @@ class Transcript(Canvas, can_focus=True):
             self.action_scroll_end()
         elif message is not None and link == RETRY:
             self.post_message(self.RetryRequested(message))
+        elif message is not None and link.startswith(CITE):
+            self.post_message(self.CitationOpened(message, int(link.removeprefix(CITE))))
         elif message is not None:
             self._toggle(message, link)
 

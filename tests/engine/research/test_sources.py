@@ -160,7 +160,7 @@ async def test_a_page_that_the_question_names_is_read_without_its_menu(tmp_path:
     async with serving(formats.services) as server, reaching(tmp_path) as reach:
         question = f"What does {server.url}/page say?"
         query = Query(question=question, topics=("jays",), session_id="here")
-        [page] = await found(Pages(), reach, query)
+        [page] = await found(Pages(named=True), reach, query)
         assert page.url == f"{server.url}/page"
         assert page.title == "The memory of jays"
         assert formats.SENTENCES[1] in page.text
