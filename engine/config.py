@@ -36,6 +36,9 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None
+    stop: tuple[str, ...] = ()
+    """Where one of these would be said, the answer ends."""
+
     max_tokens: int | None = None
     """The longest answer, in tokens."""
 

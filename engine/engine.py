@@ -16,7 +16,8 @@ from engine.events import BranchShown, Events, MessageAdded, SessionChanged
 from engine.library import Library
 from engine.memory.memories import Memories
 from engine.memory.recall import Recall
-from engine.models import Models
+from engine.models import Models, windowed
+from engine.parameters import effective
 from engine.pool import Job, Lane, Pool
 from engine.titles import first_words
 from engine.tools import built_in_tools
@@ -81,6 +82,7 @@ class Engine:
             events=self.events,
             settings=settings,
             cache_dir=paths.cache_dir,
+            config_dir=paths.config_dir,
             desk=self.research_desk,
         )
         self._afterwards = Afterwards(self._workshop, self.library)
@@ -321,12 +323,14 @@ class Engine:
         session = await self.library.session(session_id)
         question, messages = await self._last_turn(session)
         backend, info = await self.models.ready(session.model)
+        settings = await asyncio.to_thread(effective, self.settings, session, self.paths.config_dir)
+        info = windowed(info, settings.model.context_length)
         answered = bool(messages) and messages[-1].role is Role.ASSISTANT
         material = await gather(
             store=self._store,
             recall=self._workshop.recall,
             tools=self.tools,
-            settings=self.settings,
+            settings=settings,
             session=session,
             info=info,
             question=question.content if question else "",
@@ -336,8 +340,8 @@ class Engine:
             material,
             backend=backend,
             info=info,
-            options=options_of(self.settings),
-            priority=self.settings.context.priority,
+            options=options_of(settings),
+            priority=settings.context.priority,
         )
 
     async def stop(self, session_id: str) -> Message | None:

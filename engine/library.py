@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.events import BranchShown, Events, SessionChanged, SessionDeleted
+from engine.pins import PINNED, pinned_ids
+from engine.parameters import STATE_KEY
 from storage.errors import UnknownSessionError
 from storage.records import TitleOrigin
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Mapping, Sequence
     from pathlib import Path
 
+    from engine.parameters import Parameters
     from storage.articles import Article
     from storage.records import (
         Message,
@@ -103,6 +106,14 @@ class Library:
         self._events.emit(SessionChanged(session=session))
         return session
 
+    async def set_parameters(self, session_id: str, parameters: Parameters) -> Session:
+        """Let a session have its own parameters."""
+        session = await self._store.sessions.set_state(
+            session_id, STATE_KEY, msgspec.to_builtins(parameters)
+        )
+        self._events.emit(SessionChanged(session=session))
+        return session
+
     async def delete(self, session_id: str) -> None:
         """Take a session out of every list. `restore` brings it back until it is purged."""
         await self._store.sessions.delete(session_id)
@@ -178,6 +189,20 @@ class Library:
     async def _tell_branch(self, session_id: str) -> None:
         self._events.emit(SessionChanged(session=await self.session(session_id)))
         self._events.emit(BranchShown(session_id=session_id))
+
+    async def pin(self, message: Message) -> bool:
+        """Pin a message, or let it go if it is pinned. Returns whether it is pinned now.
+
+        Raises:
+            UnknownSessionError: There is no such session.
+        """
+        before = pinned_ids(await self.session(message.session_id))
+        after = [one for one in before if one != message.id]
+        if len(after) == len(before):
+            after.append(message.id)
+        session = await self._store.sessions.set_state(message.session_id, PINNED, after or None)
+        self._events.emit(SessionChanged(session=session))
+        return message.id in after
 
     async def articles(self, session_id: str, *, limit: int | None = 100) -> Sequence[Article]:
         """What research found for a session, the most relevant first; all without a limit."""

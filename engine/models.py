@@ -194,11 +194,7 @@ class Models:
     async def _describe(self, ref: str) -> ModelInfo:
         provider, name = split_ref(ref)
         info = await (await self.backend(provider)).describe(name)
-        wanted = self._settings.model.context_length
-        if wanted is None:
-            return info
-        window = min(wanted, info.context_length or wanted)
-        return msgspec.structs.replace(info, window=window)
+        return windowed(info, self._settings.model.context_length)
 
     def _make(self, provider: str) -> Backend:
         """Import and build a backend; called in a thread, for the imports are slow."""
@@ -234,6 +230,13 @@ class Models:
         info = self.current if state == "ready" else None
         self.state = ModelChanged(state=state, info=info, detail=detail, share=share)
         self._events.emit(self.state)
+
+
+def windowed(info: ModelInfo, wanted: int | None) -> ModelInfo:
+    """The model with the window that is wanted of it, as far as it was made for that."""
+    if wanted is None:
+        return info
+    return msgspec.structs.replace(info, window=min(wanted, info.context_length or wanted))
 
 
 def split_ref(ref: str) -> tuple[str, str]:

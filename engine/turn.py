@@ -32,6 +32,8 @@ from engine.events import (
     TurnEnded,
 )
 from engine.llm.base import ChatMessage, ModelError, Options
+from engine.models import windowed
+from engine.parameters import effective
 from engine.pool import Job, Lane, Pool
 from engine.tools.registry import ToolContext, ToolResult
 from storage.errors import StorageError, UnknownSessionError
@@ -70,6 +72,7 @@ class Workshop(msgspec.Struct, frozen=True, kw_only=True):
     events: Events
     settings: Settings
     cache_dir: Path
+    config_dir: Path
     desk: Callable[[], Awaitable[Desk]]
     """Where research begins."""
 
@@ -326,12 +329,14 @@ class Turn:
 
     async def _ask(self, job: Job[Message]) -> None:
         """One call of the model, streamed into the answer."""
-        shop, settings = self._shop, self._shop.settings
+        shop = self._shop
         self.backend, self.info = await shop.models.ready(self._model)
         job.report(detail=f"packing for {self.info.ref}")
         session = await shop.store.sessions.get(self.session_id)
         if session is None:
             raise UnknownSessionError(f"There is no session {self.session_id}.")
+        settings = await asyncio.to_thread(effective, shop.settings, session, shop.config_dir)
+        self.info = windowed(self.info, settings.model.context_length)
         material = await gather(
             store=shop.store,
             recall=shop.recall,
@@ -518,6 +523,7 @@ def options_of(settings: Settings) -> Options:
         temperature=model.temperature,
         top_p=model.top_p,
         seed=model.seed,
+        stop=model.stop,
         max_tokens=model.max_tokens,
     )
 
