@@ -167,7 +167,7 @@ class BaseSessionManager(ABC):
 
 
 class BaseMessages(ABC):
-    """Keeps the messages of sessions. None changes once it is finished.
+    """Keeps the messages of sessions. None changes once it is finished, but by `strike`.
 
     The messages of a session form a tree in which `position` is the depth. One branch is shown;
     its positions run from 0 without a gap.
@@ -321,6 +321,21 @@ class BaseMessages(ABC):
 
         Raises:
             UnknownMessageError: It is not there.
+        """
+
+    @abstractmethod
+    async def strike(
+        self,
+        message_id: str,
+        *,
+        content: str,
+        thinking: str = "",
+        tool_calls: Sequence[ToolCall] = (),
+    ) -> Message:
+        """Replace what a finished message says, for good: something in it is to be forgotten.
+
+        Raises:
+            UnknownMessageError: It is not there, or it is still being written.
         """
 
     @abstractmethod

@@ -153,6 +153,19 @@ class Database:
         finally:
             part.unlink(missing_ok=True)
 
+    async def scrub(self, indexes: Iterable[str]) -> None:
+        """Let nothing remain on the disk of what was deleted before.
+
+        The words of a deleted text stay in a full-text index until its parts are merged, in the
+        write-ahead log until that is emptied, and in the copies that were made before an upgrade,
+        which are removed.
+        """
+        for index in indexes:
+            await self.write(f"INSERT INTO {index} ({index}) VALUES ('optimize')")
+        await self.write("PRAGMA wal_checkpoint(TRUNCATE)")
+        for copy in self.path.parent.glob(f"{self.path.name}.schema-*"):
+            copy.unlink(missing_ok=True)
+
     async def check(self) -> list[str]:
         """What SQLite finds wrong with the file; it reads all of it. Empty when all is well."""
         try:

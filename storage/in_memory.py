@@ -374,6 +374,28 @@ class InMemoryMessages(BaseMessages):
         path = self.path_to(message.session_id, message_id)
         self._set_shown(message.session_id, [one.id for one in path[:-1]])
 
+    async def strike(
+        self,
+        message_id: str,
+        *,
+        content: str,
+        thinking: str = "",
+        tool_calls: Sequence[ToolCall] = (),
+    ) -> Message:
+        message = self._messages.get(message_id)
+        if message is None or message.finish is Finish.STREAMING:
+            raise unknown_message(message_id)
+        self._messages[message_id] = msgspec.structs.replace(
+            message,
+            content=content,
+            thinking=thinking,
+            tool_calls=tuple(tool_calls),
+            token_count=None,
+        )
+        session = self._sessions[message.session_id]
+        self._sessions[session.id] = msgspec.structs.replace(session, version=session.version + 1)
+        return self._messages[message_id]
+
     async def interrupt_abandoned(self) -> list[Message]:
         return []  # Nothing here outlives the process that writes it.
 

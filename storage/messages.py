@@ -1,4 +1,5 @@
-"""Messages: appended, streamed into, finished, and read in pages. None is ever changed after that.
+"""Messages: appended, streamed into, finished, and read in pages. None changes after that, except
+where a person wants something in it forgotten.
 
 The messages of a session form a tree in which `position` is the depth. One branch is shown; its
 positions run from 0 without a gap, so a page is a range of an index.
@@ -252,6 +253,31 @@ class Messages(BaseMessages):
         message = await self.known(message_id)
         async with self._database.transaction() as transaction:
             await cut_after(transaction, message.session_id, message.parent_id)
+
+    async def strike(
+        self,
+        message_id: str,
+        *,
+        content: str,
+        thinking: str = "",
+        tool_calls: Sequence[ToolCall] = (),
+    ) -> Message:
+        async with self._database.transaction() as transaction:
+            rows = await transaction.execute(
+                "UPDATE messages"
+                " SET content = ?, thinking = ?, tool_calls = ?, token_count = NULL"
+                f" WHERE id = ? AND finish <> 'streaming' RETURNING {COLUMNS}",
+                (content, thinking, _json(tuple(tool_calls)), message_id),
+            )
+            if not rows:
+                raise unknown_message(message_id)
+            message = message_from(rows[0])
+            await transaction.execute(
+                "UPDATE sessions SET version = version + 1 WHERE id = ?", (message.session_id,)
+            )
+            # They would tell what it said.
+            await transaction.execute("DELETE FROM vectors WHERE owner_id = ?", (message_id,))
+        return message
 
     async def interrupt_abandoned(self) -> list[Message]:
         streaming = await self._database.fetch_all(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from storage.messages import COLUMNS, message_from
+from storage.records import Session
+from storage.sessions import session_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,6 +111,34 @@ class RecallSource:
         )
         return {row[0]: Found(message_from(row[2:]), row[1]) for row in rows}
 
+    async def saying(self, words: Sequence[Sequence[str]], *, user_id: str | None) -> list[Message]:
+        """Every message of a person's sessions, shown or not, that may say all of `words`.
+
+        Each word is a list of beginnings of which one is enough. What tools were called with
+        counts, too: there, any of the words is enough.
+        """
+        match = " AND ".join(
+            f"({' OR '.join(_quoted(beginning) + '*' for beginning in one)})" for one in words
+        )
+        calls = " OR ".join(["instr(lower(message.tool_calls), ?)"] * len(words))
+        rows = await self._database.fetch_all(
+            f"SELECT {_MESSAGE} FROM messages AS message"
+            " JOIN sessions AS session ON session.id = message.session_id"
+            " WHERE session.user_id IS ? AND message.finish <> 'streaming' AND (message.key IN"
+            " (SELECT rowid FROM messages_index WHERE messages_index MATCH ?)"
+            f" OR message.tool_calls IS NOT NULL AND ({calls}))",
+            (user_id, match, *(one[0] for one in words)),
+        )
+        return [message_from(row) for row in rows]
+
+    async def sessions_of(self, user_id: str | None) -> list[Session]:
+        """Every session of a person, deleted ones too."""
+        rows = await self._database.fetch_all(
+            f"SELECT {', '.join(Session.__struct_fields__)} FROM sessions WHERE user_id IS ?",
+            (user_id,),
+        )
+        return [session_from(row) for row in rows]
+
     async def leave_out(self, message_ids: Sequence[str]) -> None:
         """Never bring these messages back again."""
         async with self._database.transaction() as transaction:
@@ -123,6 +153,11 @@ _UTTERANCES = (
     " message.content, message.created_at, message.finish = 'streaming'"
     " FROM messages AS message JOIN sessions AS session ON session.id = message.session_id"
 )
+
+
+def _quoted(text: str) -> str:
+    """A text as an FTS5 string."""
+    return '"' + text.replace('"', '""') + '"'
 
 
 def _marks(values: Sequence[object]) -> str:

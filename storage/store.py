@@ -19,6 +19,7 @@ from storage.sessions import SqliteSessionManager
 from storage.skills import SkillStore
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -146,6 +147,27 @@ class Store:
             " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             (name, msgspec.json.encode(value).decode()),
         )
+
+    async def forget_vectors(self, owner_ids: Sequence[str]) -> None:
+        """Drop the embeddings of texts, in memory and on the disk."""
+        for index in self._indexes.values():
+            await index.remove(owner_ids)
+            await index.flush()
+        async with self._database.transaction() as transaction:
+            await transaction.execute_many(
+                "DELETE FROM vectors WHERE owner_id = ?", [(one,) for one in owner_ids]
+            )
+
+    async def scrub(self, *, everything: bool = True) -> None:
+        """Leave no trace of what was removed: in full-text indexes, the log, or older copies.
+
+        Args:
+            everything: False when memories alone were removed, and no messages.
+        """
+        indexes = ["facts_index", "episodes_index", "skills_index"]
+        if everything:
+            indexes += ["messages_index", "titles_index"]
+        await self._database.scrub(indexes)
 
     async def check(self) -> list[str]:
         """What is wrong with the file; it is read as a whole. Empty when all is well."""

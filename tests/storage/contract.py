@@ -603,6 +603,37 @@ class Contract:
         assert await messages.get("m0") is None
         assert await messages.get(mine.id) == mine
 
+    async def test_what_a_message_says_can_be_struck_out(
+        self, sessions: BaseSessionManager, messages: BaseMessages, session: Session
+    ) -> None:
+        call = ToolCall(id="c", name="remember", arguments={"text": "the secret"})
+        said = await messages.append(
+            session.id,
+            role=Role.ASSISTANT,
+            content="the secret",
+            thinking="a secret",
+            tool_calls=[call],
+            token_count=9,
+        )
+        before = await sessions.known(session.id)
+        struck = await messages.strike(said.id, content="[forgotten]")
+        assert struck == msgspec.structs.replace(
+            said, content="[forgotten]", thinking="", tool_calls=(), token_count=None
+        )
+        assert await messages.get(said.id) == struck
+        after = await sessions.known(session.id)
+        assert (after.version, after.updated_at) == (before.version + 1, before.updated_at)
+
+    async def test_only_a_finished_message_can_be_struck_out(
+        self, messages: BaseMessages, session: Session
+    ) -> None:
+        writing = await messages.append(
+            session.id, role=Role.ASSISTANT, content="", finish=Finish.STREAMING
+        )
+        for message_id in (writing.id, "nowhere"):
+            with pytest.raises(UnknownMessageError):
+                await messages.strike(message_id, content="[forgotten]")
+
 
 STRANGE = Session(
     id="strange",

@@ -278,3 +278,29 @@ async def test_memories_of_an_older_database_are_the_owners(
         assert [one.id for one in await store.skills.search("samovar")] == ["k"]
         await store.skills.add("tea", "Buy it.", entity_id="ana")
         assert await store.check() == []
+
+
+async def test_nothing_remains_on_the_disk_of_what_was_forgotten_and_scrubbed(
+    store: Store, path: Path
+) -> None:
+    session = await store.sessions.create(title="the xylophonist")
+    said = await store.messages.append(session.id, role=Role.USER, content="I am a xylophonist.")
+    fact = await store.facts.add("job", "is a xylophonist")
+    index = await store.vectors("space", 3)
+    await index.add({said.id: [1, 0, 0]})
+    await index.flush()
+    copy = path.with_name(f"{path.name}.schema-1")
+    copy.write_bytes(b"the xylophonist")
+    assert await store.recall_source.saying([["xylophon", "xylophonist"]], user_id=None) == [said]
+    assert await store.recall_source.saying([["xylophonist"], ["piano"]], user_id=None) == []
+    assert await store.recall_source.saying([["xylophonist"]], user_id="ana") == []
+    await store.facts.forget(fact.id)
+    await store.messages.strike(said.id, content="[forgotten]")
+    await store.sessions.rename(session.id, "[forgotten]")
+    await store.forget_vectors([said.id])
+    assert await index.search([1, 0, 0]) == []
+    assert any(b"xylophon" in file.read_bytes() for file in path.parent.iterdir())
+    await store.scrub()
+    for file in path.parent.iterdir():
+        assert b"xylophon" not in file.read_bytes().lower(), file.name
+    assert await store.search.sessions("forgotten")
