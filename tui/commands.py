@@ -28,6 +28,8 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("new", "New conversation", "Begin an empty conversation", "/new"),
     Command("choose_model", "Choose the model", "Which model answers from now on", "/model", "REF"),
+    Command("set", "Set parameters", "Temperature, window and more, here", "/set", "NAME VALUE"),
+    Command("persona", "Choose a persona", "Whose instructions it gets here", "/persona", "NAME"),
     Command("rename", "Rename the conversation", "Give it another title", "/rename", "TITLE"),
     Command("delete", "Delete the conversation", "Take it out of the list", "/delete"),
     Command("undo", "Undo", "Bring back what was deleted or taken back last", "/undo"),
@@ -45,6 +47,7 @@ COMMANDS = (
         "QUESTION",
     ),
     Command("find", "Find in the conversation", "Words in what is shown", "/find", "WORDS"),
+    Command("pin", "Pin the last message", "The model goes on seeing it; again lets go", "/pin"),
     Command("copy_answer", "Copy the last answer", "To the clipboard, as Markdown", "/copy"),
     Command("toggle_sidebar", "Conversations", "Go to the sidebar, or hide it"),
     Command("toggle_inspector", "Inspector", "Tokens, memory, research, workers; or hide them"),

@@ -12,6 +12,7 @@ from textual.screen import Screen
 
 from engine.events import Event, Notice, SessionChanged, SessionDeleted
 from engine.llm.base import ModelError
+from engine.parameters import PERSONAS, ParameterError, changed, in_words, personas
 from storage.errors import StorageError
 from storage.records import Role
 from tui.commands import SLASH, read_slash, run
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from engine.engine import Engine
+    from engine.parameters import Parameters
     from storage.articles import Article
     from storage.records import Message
     from tui.transcript.events import (
@@ -310,6 +312,10 @@ class ChatScreen(Screen[None]):
         """Find words in the conversation."""
         await self.conversation.find(text)
 
+    async def action_pin(self) -> None:
+        """Pin the last message, or let it go."""
+        await self.conversation.pin()
+
     def action_copy_answer(self) -> None:
         """Copy the last answer as it was written."""
         last = self.conversation.last
@@ -398,6 +404,50 @@ class ChatScreen(Screen[None]):
             self._say(f"{error.failure.message} {error.failure.next_step}", "error")
         else:
             self._say(f"{info.ref} answers from now on.")
+
+    def action_set(self, written: str = "") -> None:
+        """Set a parameter of this conversation, `NAME VALUE`; show them all if none is named."""
+        name, _, value = written.partition(" ")
+        if name:
+            self._set(name, value)
+            return
+        from tui.screens.parameters import ParametersScreen
+
+        def keep(parameters: Parameters | None) -> None:
+            if parameters is not None:
+                self._keep_parameters(parameters)
+
+        known = personas(self._engine.paths.config_dir)
+        self.app.push_screen(ParametersScreen(self.conversation.parameters, known), keep)
+
+    def _set(self, name: str, value: str) -> None:
+        try:
+            parameters = changed(self.conversation.parameters, name, value)
+        except ParameterError as error:
+            self._say(str(error), "warning")
+        else:
+            self._keep_parameters(parameters)
+
+    def _keep_parameters(self, parameters: Parameters) -> None:
+        self.run_worker(self.conversation.set_parameters(parameters), group="parameters")
+        self._say(
+            f"Here: {in_words(parameters)}." if in_words(parameters) else "As in the settings."
+        )
+
+    def action_persona(self, name: str = "") -> None:
+        """Let this conversation have a persona, or `none`; show those that there are."""
+        folder = self._engine.paths.config_dir / PERSONAS
+        known = personas(self._engine.paths.config_dir)
+        if name == "none" or name in known:
+            self._set("persona", "" if name == "none" else name)
+        elif name:
+            there = f"There are {', '.join(known)}." if known else "There is none yet."
+            file = folder / f"{name}.md"
+            self._say(f"There is no persona {name!r}. {there} {file} would make it.", "warning")
+        elif known:
+            self._say(f"/persona NAME, of {', '.join(known)}; /persona none for no other.")
+        else:
+            self._say(f"No persona is written yet. Its instructions go into {folder}/NAME.md.")
 
     def action_change_theme(self, name: str = "") -> None:
         """Change the colours for this run; show the themes if none is named."""
@@ -508,6 +558,8 @@ class ChatScreen(Screen[None]):
                 self.action_go_on()
             case "take_back":
                 await self._take_back(message.message)
+            case "pin":
+                await self.conversation.pin(message.message)
             case _:
                 step = -1 if message.what == "previous" else 1
                 await self.conversation.show_alternative(message.message, step)

@@ -21,6 +21,7 @@ from engine.events import (
     AnswerEnded,
     AnswerRead,
     BranchShown,
+    CallsBegun,
     ConsentNeeded,
     Event,
     MessageAdded,
@@ -31,6 +32,8 @@ from engine.events import (
 )
 from engine.library import Draft
 from engine.llm.base import ModelError
+from engine.parameters import Parameters, parameters_of
+from engine.pins import can_be_pinned, pinned_ids
 from storage.errors import StorageError
 from storage.records import Role
 from tui.harmless import visible
@@ -57,6 +60,9 @@ DRAFT_SECONDS = 1.0
 
 WARM_SECONDS = 60.0
 """For so long a model that was got ready needs no asking again."""
+
+WAITS = "waits for consent"
+"""What is said of a call that a person is asked about."""
 
 LAST_TURN = 64
 """Among so many messages at the end the last question is looked for: a turn may have many."""
@@ -119,6 +125,7 @@ class Conversation(Vertical):
         self._count_timer: Timer | None = None
         self._names: FileNames | None = None
         self._kept_draft = Draft()
+        self._new_parameters = Parameters()
         self._edited: Message | None = None
         """The earlier question that is being written anew."""
 
@@ -210,7 +217,9 @@ class Conversation(Vertical):
         self._show(session, newest[-1] if newest else None)
         for event in missed:
             self._hear(event)
+        self.transcript.tell_calls({call.id: WAITS for call in pending_calls(session)})
         for turn in self._engine.turns(session_id):
+            self.transcript.tell_calls({call.id: "running" for call in turn.running})
             self.transcript.replace(turn.so_far)
         self._show_status()
         await self._tell_branches()
@@ -300,6 +309,11 @@ class Conversation(Vertical):
                     session = await self._engine.library.create()
                     self._session_id = session.id
                     await self._engine.library.keep_draft(None, Draft())
+                    if self._new_parameters != Parameters():
+                        session = await self._engine.library.set_parameters(
+                            session.id, self._new_parameters
+                        )
+                        self._new_parameters = Parameters()
                     self._show(session, None)
                 await ask(self._session_id, text)
             except StorageError as error:
@@ -395,13 +409,29 @@ class Conversation(Vertical):
 
     async def last_question(self) -> Message | None:
         """The last question that is shown."""
+        return await self._last_such(lambda one: one.role is Role.USER)
+
+    async def _last_such(self, fits: Callable[[Message], bool]) -> Message | None:
         session = self.session
         if session is None:
             return None
         page = await self._engine.library.page(
             session.id, max(0, session.message_count - LAST_TURN), session.message_count
         )
-        return next((one for one in reversed(page) if one.role is Role.USER), None)
+        return next((one for one in reversed(page) if fits(one)), None)
+
+    async def pin(self, message: Message | None = None) -> None:
+        """Pin a message, by default the last one that can be, or let it go."""
+        try:
+            message = message or await self._last_such(can_be_pinned)
+            if message is None:
+                self.notify("There is nothing to pin yet.", timeout=3)
+            elif await self._engine.library.pin(message):
+                self.notify("Pinned: the model goes on seeing this message.", timeout=4)
+            else:
+                self.notify("No longer pinned.", timeout=3)
+        except StorageError as error:
+            self.report(error)
 
     async def retry(self, model: str | None = None) -> None:
         """Answer the last question again, with another model if one is named."""
@@ -417,6 +447,23 @@ class Conversation(Vertical):
         """Tell what storage could not do, and what helps."""
         text = visible(f"{error.message} {error.next_step}".strip())
         self.notify(text, severity="error", timeout=15, markup=False)
+
+    # Parameters
+
+    @property
+    def parameters(self) -> Parameters:
+        """What this conversation has set; what a new one will have, before it begins."""
+        return parameters_of(self.session) if self.session else self._new_parameters
+
+    async def set_parameters(self, parameters: Parameters) -> None:
+        """Let this conversation have parameters of its own."""
+        if self._session_id is None:
+            self._new_parameters = parameters
+            return
+        try:
+            await self._engine.library.set_parameters(self._session_id, parameters)
+        except StorageError as error:
+            self.report(error)
 
     # Drafts and history
 
@@ -557,7 +604,10 @@ class Conversation(Vertical):
             case BranchShown():
                 self._moved = True
                 self.run_worker(self._reload(), group="reload")
+            case CallsBegun(calls=calls):
+                self.transcript.tell_calls({call.id: "running" for call in calls})
             case ConsentNeeded(calls=calls):
+                self.transcript.tell_calls({call.id: WAITS for call in calls})
                 self.call_later(self.ask_for_consent, calls)
             case AnswerRead(message_id=message_id, share=share):
                 self.transcript.set_status(message_id, f"reading the prompt {share:.0%}")
@@ -568,6 +618,7 @@ class Conversation(Vertical):
                     self._status_of = ""
                 self.transcript.feed(message_id, text=text, thinking=thinking)
             case AnswerEnded(message=message):
+                self.transcript.tell_calls({call.id: "waiting" for call in message.tool_calls})
                 self.transcript.replace(message)
                 if self.last is None or self.last.position <= message.position:
                     self.last = message
@@ -601,6 +652,9 @@ class Conversation(Vertical):
         title = session.title if session is not None and session.title else "New conversation"
         self.query_one("#title", Static).update(Content(visible(title)))
         self.set_class(bool(session and session.message_count), "-begun")
+        if self._transcript is not None and self._missed is None:
+            pinned = pinned_ids(session) if session is not None else ()
+            self._transcript.tell_pinned(frozenset(pinned))
         self.post_message(self.Shown(session, last))
 
     def _show_status(self) -> None:
