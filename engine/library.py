@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.parameters import Parameters
-    from storage.articles import Article
+    from storage.articles import Article, FoundArticle
     from storage.records import (
         Message,
         Placed,
@@ -215,6 +215,10 @@ class Library:
     async def search(self, query: str, *, limit: int = 30) -> Sequence[SearchHit]:
         """Sessions that hold `query`, best first. Any text is a valid query."""
         return await self._store.search.sessions(query, limit=limit)
+
+    async def find_articles(self, query: str, *, limit: int = 10) -> Sequence[FoundArticle]:
+        """Articles of any session that hold `query`, best first."""
+        return await self._store.articles.find(query, limit=limit)
 
     async def prompts(self, prefix: str = "") -> Sequence[str]:
         """What was asked in any session and began with `prefix`, the newest first."""

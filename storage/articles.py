@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from storage import query as language
 from storage.ids import new_id
 from storage.ranking import RANKED_AT_MOST, telling_words
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from storage.database import Database, Row
+    from storage.records import Span
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +46,15 @@ class Article(Draft, frozen=True, kw_only=True):
     id: str
     session_id: str
     fetched_at: float
+
+
+class FoundArticle(msgspec.Struct, frozen=True, kw_only=True):
+    """An article that a search found."""
+
+    article: Article
+    session_title: str
+    snippet: tuple[Span, ...]
+    """Of the text, where the query matched if it did there."""
 
 
 _COLUMNS = tuple(Article.__struct_fields__)
@@ -152,6 +163,45 @@ class ArticleStore:
             [match, session_id, session_id, limit],
         )
         return [_article(row) for row in rows]
+
+    async def find(self, query: str, *, limit: int = 10) -> list[FoundArticle]:
+        """The articles that hold all that a person typed, each URL once, the best first.
+
+        Filters are about messages: no article fits a query that has any. Where thousands fit,
+        the newest come first.
+        """
+        wanted = language.parse(query)
+        if not wanted.phrases or wanted.filtered:
+            return []
+        [(fitting,)] = await self._database.fetch_all(
+            "SELECT count(*) FROM"
+            " (SELECT 1 FROM articles_index WHERE articles_index MATCH ? LIMIT ?)",
+            (wanted.match, RANKED_AT_MOST),
+        )
+        score = "bm25(articles_index, 4.0, 1.0)" if fitting < RANKED_AT_MOST else "0.0"
+        rows = await self._database.fetch_all(
+            f"""
+            SELECT {_ARTICLE}, session.title FROM (
+                SELECT rowid AS key, {score} AS score FROM articles_index
+                WHERE articles_index MATCH ? ORDER BY rowid DESC LIMIT {RANKED_AT_MOST}
+            ) AS fitting
+            JOIN articles AS article ON article.key = fitting.key
+            JOIN sessions AS session
+                ON session.id = article.session_id AND session.deleted_at IS NULL
+            ORDER BY fitting.score, article.key DESC LIMIT ?
+            """,
+            (wanted.match, 4 * limit),
+        )
+        found: dict[str, FoundArticle] = {}
+        for row in rows:
+            article = _article(row[:-1])
+            if article.url not in found and len(found) < limit:
+                found[article.url] = FoundArticle(
+                    article=article,
+                    session_title=row[-1],
+                    snippet=language.snippet(article.text, wanted),
+                )
+        return list(found.values())
 
     async def cite(self, message_id: str, article_ids: Sequence[str]) -> None:
         """Note which articles an answer's numbers stand for: the first is [1]."""

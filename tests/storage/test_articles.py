@@ -51,6 +51,26 @@ async def test_articles_are_listed_by_relevance(store: Store) -> None:
     assert [a.relevance for a in await store.articles.of_session(session.id)] == [0.9, 0.5, 0.2]
 
 
+async def test_articles_are_found_by_what_a_person_types(store: Store) -> None:
+    one = await store.sessions.create(title="Jays")
+    other = await store.sessions.create(title="Crows")
+    gone = await store.sessions.create(title="Gone")
+    await store.articles.upsert(one.id, [draft(1), draft(2, title="Tax", text="Of acorn imports.")])
+    await store.articles.upsert(other.id, [draft(1)])
+    await store.articles.upsert(gone.id, [draft(3)])
+    await store.sessions.delete(gone.id)
+
+    [found] = await store.articles.find("scrub acor")  # the last word is still being typed
+    assert (found.article.url, found.session_title) == ("https://example.org/1", "Crows")
+    assert [span.text for span in found.snippet if span.hit] == ["Scrub", "acorns"]
+    assert len(await store.articles.find("acorn")) == 2
+    assert [hit.article.title for hit in await store.articles.find("tax")] == ["Tax"]
+    assert await store.articles.find("acorns role:user") == []
+    assert await store.articles.find("nowhere") == []
+    assert await store.articles.find("") == []
+    assert len(await store.articles.find("acorn", limit=1)) == 1
+
+
 async def test_articles_are_kept_all_or_none(store: Store) -> None:
     session = await store.sessions.create()
     broken = draft(2, text=None)

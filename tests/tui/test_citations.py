@@ -1,4 +1,4 @@
-"""A number in an answer leads to the article that it stands for, by mouse and by keys."""
+"""Articles are found again: by the numbers in an answer, by its links, and by the search."""
 
 from __future__ import annotations
 
@@ -96,6 +96,24 @@ async def test_the_links_of_an_answer_begin_with_its_articles(
         await chat.pilot.press("down", "down", "enter")
         await chat.until(lambda: opened[1:])
         assert opened[1:] == ["https://b.example"]
+
+
+async def test_the_search_of_the_sidebar_finds_articles_too(tmp_path: Path) -> None:
+    async with chatting(tmp_path, size=(140, 40)) as chat:
+        await chat.ready()
+        await keep_answer(chat)
+        kept = chat.session_id
+        await chat.pilot.press("ctrl+n", "ctrl+b", "/", *"recall")
+        await chat.until_shown("In articles")
+        rows = [row[:32].rstrip() for row in chat.text.split("\n")]
+        at = rows.index(next(row for row in rows if "▤ [bold]Memory[/]" in row))
+        assert "They recall." in rows[at + 1]
+        assert "in “Jays”" in rows[at + 2]
+        await chat.pilot.press("down", "enter")
+        await chat.until(lambda: shown_article(chat) == "[bold]Memory[/]")
+        await chat.until(lambda: chat.session_id == kept)
+        await chat.pilot.press("escape")
+        await chat.until_shown("Sources")
 
 
 def citations(text: str) -> list[tuple[str, str]]:

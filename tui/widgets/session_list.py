@@ -30,7 +30,14 @@ from storage.errors import StorageError
 from tui.widgets.days import Days
 from tui.widgets.loaded_sessions import LoadedSessions
 from tui.widgets.rows import MUTED, Row, RowView, one_line, text_row
-from tui.widgets.session_row import Mark, heading_row, snippet_line, title_line, title_of
+from tui.widgets.session_row import (
+    Mark,
+    article_lines,
+    heading_row,
+    snippet_line,
+    title_line,
+    title_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -40,6 +47,7 @@ if TYPE_CHECKING:
     from textual.strip import Strip
 
     from engine.engine import Engine
+    from storage.articles import FoundArticle
     from storage.records import SearchHit, Session
 
 PAGE = 60
@@ -50,6 +58,9 @@ PAUSE_SECONDS = 0.08
 
 HITS = 30
 """Found sessions that are shown."""
+
+ARTICLES = 10
+"""Found articles that are shown under them."""
 
 
 class SessionList(Vertical):
@@ -125,6 +136,9 @@ class SessionList(Vertical):
         self._engine = engine
         self._sessions = LoadedSessions()
         self._hits: list[SearchHit] | None = None
+        self._articles: list[FoundArticle] = []
+        """What the search found beside sessions."""
+
         self._before_search: str | None = None
         """Where the cursor was when the search began."""
 
@@ -186,6 +200,9 @@ class SessionList(Vertical):
                 self._unread.discard(session_id)
                 if self._hits is not None:
                     self._hits = [hit for hit in self._hits if hit.session.id != session_id]
+                    self._articles = [
+                        found for found in self._articles if found.article.session_id != session_id
+                    ]
                 self._lay_out_soon()
             case MessageAdded(message=message):
                 self._rows.repaint(message.session_id)
@@ -242,12 +259,18 @@ class SessionList(Vertical):
             )
 
     def _hit_rows(self, hits: Sequence[SearchHit]) -> Iterator[Row]:
-        if not hits:
+        if not hits and not self._articles:
             yield text_row(Content.styled(" Nothing holds these words.", MUTED))
             return
-        yield heading_row(f"Best {HITS}" if len(hits) == HITS else f"{len(hits)} found", first=True)
+        if hits:
+            count = f"Best {HITS}" if len(hits) == HITS else f"{len(hits)} found"
+            yield heading_row(count, first=True)
         for hit in hits:
             yield Row(2, partial(self._paint_hit, hit), hit.session.id)
+        if self._articles:
+            yield heading_row("In articles", first=not hits)
+        for found in self._articles:
+            yield Row(3, partial(article_lines, found), found.article.id)
 
     def _paint_session(self, session: Session, width: int) -> list[Content]:
         when = self._days.within_group(session.updated_at)
@@ -356,12 +379,16 @@ class SessionList(Vertical):
     async def _find(self, query: str) -> None:
         await asyncio.sleep(PAUSE_SECONDS)
         with self._errors_told():
-            self._show_hits(list(await self._engine.library.search(query, limit=HITS)))
+            library = self._engine.library
+            hits = await library.search(query, limit=HITS)
+            self._show_hits(list(hits), list(await library.find_articles(query, limit=ARTICLES)))
 
-    def _show_hits(self, hits: list[SearchHit] | None) -> None:
+    def _show_hits(
+        self, hits: list[SearchHit] | None, articles: Sequence[FoundArticle] = ()
+    ) -> None:
         if self._hits is None:
             self._before_search = self._rows.cursor
-        self._hits = hits
+        self._hits, self._articles = hits, list(articles)
         self._lay_out()
         if hits is None:
             self._rows.move_to(self._before_search)
@@ -377,6 +404,13 @@ class SessionList(Vertical):
     def _chosen(self, event: RowView.Chosen) -> None:
         event.stop()
         self._notice.display = False
+        article = next((one.article for one in self._articles if one.article.id == event.key), None)
+        if article is not None:
+            from tui.screens.article import ArticleScreen
+
+            self.post_message(self.Opened(article.session_id))
+            self.app.push_screen(ArticleScreen(article))
+            return
         found = next((hit for hit in self._hits or () if hit.session.id == event.key), None)
         self.post_message(self.Opened(event.key, found.position if found else None))
 

@@ -10,7 +10,10 @@ from textual.content import Content
 from tui.widgets.rows import MUTED, Row, fit, one_line
 
 if TYPE_CHECKING:
-    from storage.records import SearchHit, Session
+    from collections.abc import Sequence
+
+    from storage.articles import FoundArticle
+    from storage.records import SearchHit, Session, Span
 
 UNTITLED = "New conversation"
 
@@ -62,7 +65,28 @@ def snippet_line(hit: SearchHit, width: int) -> Content:
     """The place where a search found its words, those lit up."""
     if hit.message_id is None:
         return Content.styled(fit("  in the title", width), f"italic {MUTED}")
-    pieces = [(_flat(span.text), span.hit) for span in hit.snippet]
+    return _snippet(hit.snippet, width)
+
+
+def article_lines(found: FoundArticle, width: int) -> list[Content]:
+    """A found article: its title and who found it, where its words are, and its session."""
+    article = found.article
+    title = one_line(article.title) or one_line(article.url)
+    source = article.source if width >= TIME_FROM_WIDTH else ""
+    session = one_line(found.session_title) or UNTITLED
+    return [
+        Content.assemble(
+            (" ▤ ", "$text-accent"),
+            fit(title, width - 3 - cell_len(source) - bool(source)),
+            (f" {source}" if source else "", MUTED),
+        ),
+        _snippet(found.snippet, width),
+        Content.styled(fit(f"  in “{session}”", width), f"italic {MUTED}"),
+    ]
+
+
+def _snippet(spans: Sequence[Span], width: int) -> Content:
+    pieces = [(_flat(span.text), span.hit) for span in spans]
     if pieces and not pieces[0][1]:
         # A narrow list shows the found words rather than what comes before them.
         pieces[0] = (_end_of(pieces[0][0], width // 3), False)
