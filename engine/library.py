@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.events import BranchShown, Events, SessionChanged, SessionDeleted
-from engine.pins import PINNED, pinned_ids
 from engine.parameters import STATE_KEY
+from engine.pins import PINNED, pinned_ids
 from storage.errors import UnknownSessionError
 from storage.records import TitleOrigin
 

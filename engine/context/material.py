@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from engine.context.budget import Material
 from engine.context.summary import latest_summary
 from engine.models import is_weak
+from engine.pins import pinned_messages
 from engine.prompts import prompt
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ async def gather(
         summarized=summarized,
         recollections=tuple(recollections),
         recall_trouble=trouble,
+        pinned=await pinned_messages(store, session, end),
         tools=tools.specs if able else (),
         reference=tools.reference,
     )

@@ -23,6 +23,8 @@ from tui.transcript.palette import Mark, Palette
 from tui.transcript.text import Line, Span
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Set
+
     from textual.selection import Selection
     from textual.timer import Timer
 
@@ -71,12 +73,14 @@ class Canvas(ScrollView):
         # What was drawn for a row, good as long as the row shows the very same line.
         self._strips: LRUCache[tuple[object, ...], tuple[Line, Strip]] = LRUCache(2_000)
         self._palette: Palette | None = None
+        self._details = False
         self._timer: Timer | None = None
         self._opening = Pages()
         self._reset(self._opening)
 
     def _reset(self, pages: Pages) -> None:
         self._layout = Layout(pages, self._text_width)
+        self._layout.details = self._details
         self._following = True
         self._held: tuple[int, int] | None = None  # what to put at the top of the screen
         self._cursor: int | None = None
@@ -120,6 +124,9 @@ class Canvas(ScrollView):
     def append(self, message: Message) -> None:
         """Add a new last message: the reader's own, or an answer that begins."""
         self._layout.append(message)
+        caller = self._layout.caller(len(self._layout) - 1) if message.tool_call_id else None
+        if caller is not None:
+            self._relay(caller)  # the call is told with its result from now on
         if message.role is Role.USER:
             self._deselect()
             self._held = None
@@ -156,6 +163,21 @@ class Canvas(ScrollView):
         if live is not None and text != live.status:
             live.status = text
             self._show_soon()
+
+    def tell_calls(self, calls: Mapping[str, str]) -> None:
+        """Take in what becomes of calls that have no result yet, by their ids."""
+        self._layout.calls.update(calls)
+        self._relay_all(calls.keys())
+
+    def tell_pinned(self, pinned: frozenset[str]) -> None:
+        """Take in which messages are pinned, by id."""
+        changed = pinned ^ self._layout.pinned
+        self._layout.pinned = pinned
+        self._relay_all(changed)
+
+    def _relay_all(self, ids: Set[str]) -> None:
+        for position in self._layout.laid_out(ids):
+            self._relay(position)
 
     # Streaming
 

@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from storage.records import Finish
+from storage.records import Finish, Role
 from tui.transcript.heights import Heights
 from tui.transcript.live import Live
-from tui.transcript.message import Folds, MessageView
+from tui.transcript.message import Folds, MessageView, Notes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Set
+
     from storage.records import Message
     from tui.transcript.pages import Pages
 
 ROWS_KEPT = 6_000
 """Rows of laid-out messages kept in memory besides those on the screen."""
+
+
+CALLS_BACK = 16
+"""A tool's result looks for its call among so many messages before it."""
+
+NO_RESULT = "no result"
+"""What is said of a call that nothing is known of."""
 
 
 class Layout:
@@ -33,6 +42,15 @@ class Layout:
         self.folds: dict[str, Folds] = {}
         self.live: dict[str, Live] = {}
         """Streaming answers by their ids."""
+
+        self.calls: dict[str, str] = {}
+        """What becomes of calls that have no result yet, by their ids."""
+
+        self.pinned: frozenset[str] = frozenset()
+        """The ids of the messages that are pinned."""
+
+        self.details = False
+        """Whether each message has a line of figures."""
 
         self._views: OrderedDict[int, MessageView] = OrderedDict()
 
@@ -79,6 +97,14 @@ class Layout:
         """The message's lines if it has been laid out."""
         return self._views.get(position)
 
+    def laid_out(self, ids: Set[str]) -> list[int]:
+        """Where messages are laid out that have one of these ids, or made one of these calls."""
+        return [
+            position
+            for position, view in self._views.items()
+            if view.message.id in ids or any(call.id in ids for call in view.message.tool_calls)
+        ]
+
     def lay_out(self, position: int) -> MessageView | None:
         """The message's lines, made now if need be; None while it is not in memory."""
         view = self._views.get(position)
@@ -93,15 +119,61 @@ class Layout:
     def draft(self, position: int) -> MessageView | None:
         """The message's lines made anew, to be looked at and thrown away."""
         message = self.message(position)
-        if message is None:
+        if message is None or (notes := self._notes(position, message)) is None:
             return None
-        view = MessageView(message, self.width, self.folds.get(message.id, Folds()))
+        view = MessageView(message, self.width, self.folds.get(message.id, Folds()), notes)
         live = self.live.get(message.id)
         if live is not None and position not in self._views:
             live.take()
             if live.status:
                 view.set_status(live.status)
         return view
+
+    def _notes(self, position: int, message: Message) -> Notes | None:
+        """What is told about a message; None while its tool's call is not in memory."""
+        call = None
+        if message.role is Role.TOOL:
+            for calling in self._back_from(position):
+                if calling is None:
+                    return None
+                call = next((c for c in calling.tool_calls if c.id == message.tool_call_id), None)
+        return Notes(
+            call=call,
+            open_calls=self._open_calls(position, message) if message.tool_calls else {},
+            pinned=message.id in self.pinned,
+            details=self.details,
+        )
+
+    def _back_from(self, position: int) -> Iterator[Message | None]:
+        """The messages before a result up to the one that made its call, from there back."""
+        for before in range(position - 1, max(-1, position - 1 - CALLS_BACK), -1):
+            message = self.message(before)
+            yield message
+            if message is None or message.role is not Role.TOOL:
+                return
+
+    def _open_calls(self, position: int, message: Message) -> dict[str, str]:
+        """The calls of a message that have no result, as far as its results are in memory."""
+        answered = set()
+        for after in range(position + 1, min(len(self), position + 1 + len(message.tool_calls))):
+            result = self.message(after)
+            if result is None:
+                return {}
+            if result.role is not Role.TOOL:
+                break
+            answered.add(result.tool_call_id)
+        return {
+            call.id: self.calls.get(call.id, NO_RESULT)
+            for call in message.tool_calls
+            if call.id not in answered
+        }
+
+    def caller(self, position: int) -> int | None:
+        """Where the message is whose call is answered at a position, if it is in memory."""
+        for back, message in enumerate(self._back_from(position), start=1):
+            if message is not None and message.tool_calls:
+                return position - back
+        return None
 
     def visible(self, top: int, height: int) -> tuple[int, int]:
         """The positions in `height` rows from the row `top` on, up to behind the last."""

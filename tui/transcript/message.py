@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
+
+from rich.cells import cell_len, set_cell_size
 
 from engine.research.citations import has_sources
 from storage.records import Finish, Role
+from tui.figures import duration
 from tui.harmless import visible
 from tui.transcript.citing import with_citations
 from tui.transcript.document import Document, MarkdownDocument, PlainDocument
 from tui.transcript.look import RETRY, TOGGLE_FOLD, TOGGLE_THINKING
 from tui.transcript.markdown import inline_spans, markdown_lines
-from tui.transcript.text import Line, Span, Style, wrap_spans
+from tui.transcript.text import Line, Span, Style, width_of, wrap_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from storage.records import Message
+    from storage.records import Message, ToolCall
 
 LONGEST = 100_000
 """Characters of a message that are laid out; all of them can be copied."""
@@ -36,16 +41,37 @@ class Folds(NamedTuple):
     folded: bool | None = None
 
 
+class Notes(NamedTuple):
+    """What is told about a message beside the message itself."""
+
+    call: ToolCall | None = None
+    """On a tool's result: the call that it answers."""
+
+    open_calls: Mapping[str, str] = MappingProxyType({})
+    """On an answer: its calls that have no result, by id, each with what becomes of it."""
+
+    pinned: bool = False
+    details: bool = False
+    """Whether the reader wants to see figures."""
+
+
 class MessageView:
     """The lines of one message for a width, the blank row under it included.
 
     While an answer streams, `feed` adds to it; only what can have changed is laid out again.
     """
 
-    def __init__(self, message: Message, width: int, folds: Folds = Folds()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        message: Message,
+        width: int,
+        folds: Folds = Folds(),  # noqa: B008
+        notes: Notes = Notes(),  # noqa: B008
+    ) -> None:
         self.message = message
         self.width = width
         self.folds = folds
+        self.notes = notes
         self.status = ""
         self._streaming = message.finish is Finish.STREAMING
         self._thinking = PlainDocument(width - 2, ("thinking",), (Span("┊ ", ("meta",)),))
@@ -122,29 +148,52 @@ class MessageView:
         return body
 
     def _compose(self) -> None:
+        if self.message.role is Role.TOOL:
+            self._compose_result()
+            return
         lines = [self._header()]
+        if self.notes.details and (told := details(self.message)):
+            lines.extend(wrap_spans([Span(told, ("meta",))], self.width))
         if self.has_thinking:
             lines.extend(self._thought())
         self.body_start = len(lines)
         body = self._body.lines
-        kept = self._kept()
-        if self.is_folded and len(body) > kept:
-            lines.extend(body[:kept])
-            lines.append(_note(f"⋯ {len(body) - kept} more lines · space", TOGGLE_FOLD))
+        if self.is_folded and len(body) > FOLDED:
+            lines.extend(body[:FOLDED])
+            lines.append(_note(f"⋯ {len(body) - FOLDED} more lines · space", TOGGLE_FOLD))
         else:
             lines.extend(body)
         lines.extend(self._foot())
         lines.append(Line(()))
         self.lines = lines
 
-    def _kept(self) -> int:
-        return 1 if self.message.role is Role.TOOL else FOLDED
+    def _compose_result(self) -> None:
+        """A tool's call and its result: one line, which unfolds to both."""
+        message, call = self.message, self.notes.call
+        arrow = "▸" if self.is_folded else "▾"
+        told = call_in_words(call) if call else "⚙ a tool"
+        lines = [_one_line(f"{arrow} {told}", _ended(message), self.width)]
+        if self.notes.details and (figures := details(message)):
+            lines.extend(wrap_spans([Span(figures, ("meta",))], self.width))
+        self.body_start = len(lines)
+        if not self.is_folded:
+            if call and call.arguments:
+                written = visible(json.dumps(call.arguments, indent=2, ensure_ascii=False))
+                lines.extend(wrap_spans([Span(written[:LONGEST], ("meta",))], self.width))
+                lines.append(_note("→"))
+            lines.extend(self._body.lines)
+            lines.extend(self._foot())
+        lines.append(Line(()))
+        self.lines = lines
 
     def _header(self) -> Line:
         message = self.message
         name, style = speaker(message)
         clock = _clock(message.created_at)
-        return Line((Span(visible(name), (style,)), Span(f" · {clock}", ("meta",))))
+        spans = [Span(visible(name), (style,)), Span(f" · {clock}", ("meta",))]
+        if self.notes.pinned:
+            spans.append(Span(" · pinned", ("pinned",)))
+        return Line(tuple(spans))
 
     def _thought(self) -> list[Line]:
         verb = "Thinking" if self._streaming and not self._has_text else "Thought"
@@ -161,9 +210,9 @@ class MessageView:
         message = self.message
         lines: list[Line] = []
         for call in message.tool_calls:
-            arguments = ", ".join(f"{key}={value!r}" for key, value in call.arguments.items())
-            text = visible(f"⚙ {call.name}({arguments})").replace("\n", "␊")
-            lines.extend(wrap_spans([Span(text[:2000], ("meta",))], self.width))
+            if state := self.notes.open_calls.get(call.id):
+                spans = [Span(call_in_words(call), ("meta",)), Span(f" · {state}", ("status",))]
+                lines.extend(wrap_spans(spans, self.width))
         if len(message.content) > LONGEST:
             rest = len(message.content) - LONGEST
             lines.append(_note(f"⋯ {rest:,} more characters · c copies all"))
@@ -212,6 +261,49 @@ def speaker(message: Message) -> tuple[str, str]:
             return "Tool", "name-other"
         case _:
             return "System", "name-other"
+
+
+def call_in_words(call: ToolCall) -> str:
+    """A call on one line, as a programmer writes it."""
+    arguments = ", ".join(f"{key}={value!r}" for key, value in call.arguments.items())
+    return visible(f"⚙ {call.name}({arguments})"[:2000]).replace("\n", "␊")
+
+
+def details(message: Message) -> str:
+    """When a message came and what it cost; estimates have a `~`."""
+    usage = message.usage
+    told = [time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(message.created_at))]
+    if usage is not None and usage.eval_tokens is not None:
+        if usage.prompt_tokens is not None:
+            told.append(f"{usage.prompt_tokens:,} tokens read")
+        told.append(f"{usage.eval_tokens:,} written")
+    elif message.token_count is not None:
+        told.append(f"~{message.token_count:,} tokens")
+    if message.model:
+        told.append(message.model)
+    if usage is not None and usage.first_token_seconds is not None:
+        told.append(f"first after {duration(usage.first_token_seconds)}")
+    if usage is not None and (speed := usage.tokens_per_second):
+        told.append(f"{speed:.1f} tokens/s")
+    return visible(" · ".join(told))
+
+
+def _ended(message: Message) -> Span:
+    """How a call ended, and how long it took."""
+    failure = message.failure
+    if failure is not None and failure.kind == "denied":
+        return Span(" · denied", ("status",))
+    took = (message.finished_at or message.created_at) - message.created_at
+    state, style = ("done", "status") if failure is None else ("failed", "error")
+    return Span(f" · {state} · {duration(took)}" if took > 0 else f" · {state}", (style,))
+
+
+def _one_line(text: str, end: Span, width: int) -> Line:
+    """A line that folds; of its text there is as much as fits before the end."""
+    room = width - width_of([end])
+    if cell_len(text) > room:
+        text = set_cell_size(text, max(1, room - 1)).rstrip() + "…"
+    return Line((Span(text, ("meta",), TOGGLE_FOLD), end._replace(link=TOGGLE_FOLD)))
 
 
 def _note(text: str, action: str = "") -> Line:

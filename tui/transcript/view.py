@@ -9,8 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Offset
 from textual.selection import Selection
 
-from engine.research.citations import has_sources
 from engine.pins import can_be_pinned
+from engine.research.citations import has_sources
 from storage.records import Finish, Message, Role
 from tui.transcript import events, markdown, selecting
 from tui.transcript.canvas import Canvas
