@@ -55,6 +55,9 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     persona: str | None = None
     """Whose instructions the model gets: the name of a file in the folder of personas."""
 
+    recall: bool | None = None
+    """Whether anything is brought back from memory."""
+
 
 LIMITS: dict[str, tuple[float, float]] = {
     "temperature": (0, 5),
@@ -94,7 +97,7 @@ def changed(parameters: Parameters, name: str, text: str) -> Parameters:
 
 
 def _wanted(name: str) -> str:
-    if name == "think":
+    if name in ("think", "recall"):
         return "write `true` or `false`"
     if name not in LIMITS:
         return "write a whole number"
@@ -135,6 +138,8 @@ def effective(settings: Settings, session: Session, config_dir: Path) -> Setting
     changes: dict[str, Any] = {}
     if model:
         changes["model"] = msgspec.structs.replace(settings.model, **model)
+    if own.recall is not None:
+        changes["memory"] = msgspec.structs.replace(settings.memory, recall=own.recall)
     if own.keep_alive is not None:
         changes["ollama"] = msgspec.structs.replace(settings.ollama, keep_alive=own.keep_alive)
     return msgspec.structs.replace(settings, **changes) if changes else settings
@@ -166,5 +171,6 @@ PARAMETER_WORDS = {
     "think": "true or false, for models that can think aloud",
     "keep_alive": "how long Ollama keeps the model, such as 10m",
     "persona": "whose instructions it gets",
+    "recall": "true or false: whether it remembers here",
 }
 """What each is, in a few words."""

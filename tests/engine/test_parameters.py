@@ -35,6 +35,7 @@ def test_each_parameter_is_set_as_it_is_written_and_unset_by_nothing() -> None:
         "think": ("false", False),
         "keep_alive": ("5m", "5m"),
         "persona": ("poet", "poet"),
+        "recall": ("false", False),
     }
     assert list(written) == list(Parameters.__struct_fields__) == list(PARAMETER_WORDS)
     parameters = Parameters()
@@ -61,6 +62,7 @@ def test_each_parameter_is_set_as_it_is_written_and_unset_by_nothing() -> None:
         ("seed", "1.5", "a whole number"),
         ("context_length", "1", "a number from 256"),
         ("think", "perhaps", "`true` or `false`"),
+        ("recall", "rarely", "`true` or `false`"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_would(name: str, text: str, wanted: str) -> None:
@@ -101,6 +103,24 @@ async def test_a_session_s_own_parameters_reach_the_model_and_no_other_session(
         assert packed.request.options == first.options
     async with running_engine(tmp_path, ScriptedBackend(), SETTINGS) as engine:
         assert parameters_of(await engine.library.session(own.id)) == parameters
+
+
+async def test_what_is_remembered_reaches_the_model_unless_the_session_wants_none_of_it(
+    tmp_path: Path,
+) -> None:
+    backend = ScriptedBackend()
+    question = "What was the capital of Peru again?"
+    async with running_engine(tmp_path, backend) as engine:
+        earlier = await engine.library.create()
+        await (await engine.send(earlier.id, "The capital of Peru is Lima, not Cusco.")).wait()
+        session = await engine.library.create()
+        await engine.library.set_parameters(session.id, Parameters(recall=False))
+    async with running_engine(tmp_path, backend) as engine:
+        await (await engine.send(session.id, question)).wait()
+        assert "Lima" not in str(backend.requests[-1].messages)
+        assert not (await engine.preview(session.id)).recollections
+        await (await engine.send(None, question)).wait()
+        assert "Lima" in str(backend.requests[-1].messages)
 
 
 @pytest.mark.parametrize("persona", ["gone", "../config", "/etc/passwd"])
