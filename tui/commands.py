@@ -39,6 +39,7 @@ COMMANDS = (
     Command("edit_last", "Edit the last question", "Ask it in other words", "/edit"),
     Command("take_back", "Take the last question back", "With its answer; /undo", "/back"),
     Command("stop", "Stop the answer", "Keep what has come of it", "/stop"),
+    Command("allow", "Decide on tool calls", "Those that wait for your consent", "/allow"),
     Command(
         "research",
         "Research a question",

@@ -124,6 +124,30 @@ async def test_what_is_left_undecided_is_asked_again_when_the_program_starts_aga
         assert await results(chat) == ["content of a"]
 
 
+async def test_what_is_put_off_is_told_and_can_be_decided_later(tmp_path: Path) -> None:
+    backend = able([reads("a.md", "b.md")], ["Done."])
+    async with chatting(tmp_path, backend, chosen=chosen(tmp_path)) as chat:
+        await chat.ready()
+        await chat.say("Read both")
+        await asked(chat)
+        await chat.pilot.press("y")
+        await chat.until_shown("2 of 2")
+        await chat.pilot.press("escape")
+        await chat.until_shown("1 tool call waits for your consent · /allow")
+        assert await results(chat) == ["content of a"]
+        # It was put off: nothing asks again of its own accord.
+        assert not isinstance(chat.app.screen, ConsentScreen)
+        await chat.say("/allow")
+        await asked(chat)
+        assert "b.md" in chat.text
+        await chat.pilot.press("y")
+        await chat.until_shown("Done.")
+        assert await results(chat) == ["content of a", "content of b"]
+        await chat.until(lambda: "/allow" not in chat.text)
+        await chat.say("/allow")
+        await chat.until_shown("No tool call waits")
+
+
 async def test_keys_that_were_meant_for_the_composer_allow_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

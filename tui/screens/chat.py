@@ -262,6 +262,10 @@ class ChatScreen(Screen[None]):
         """Stop the answer; what has come of it stays."""
         self.run_worker(self.conversation.stop(), group="stop")
 
+    def action_allow(self) -> None:
+        """Decide on the tool calls that wait for consent."""
+        self.run_worker(self.conversation.decide(), group="allow")
+
     def action_back(self) -> None:
         """Close what lies over the conversation, and go and write."""
         for name in self._wanted:
@@ -523,6 +527,10 @@ class ChatScreen(Screen[None]):
             self._sessions.current = self._session_id
         if self._inspector is not None:
             self._inspector.session_id = self._session_id
+
+    def on_conversation_waiting(self, message: Conversation.Waiting) -> None:
+        """Say that the conversation can't go on without the user."""
+        self.query_one(StatusLine).undecided = message.calls
 
     def on_conversation_busy(self) -> None:
         """There is something to stop, or not any more."""

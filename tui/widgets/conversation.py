@@ -104,6 +104,13 @@ class Conversation(Vertical):
             self.session = session
             self.last = last
 
+    class Waiting(Told):
+        """So many tool calls wait for consent; none while an answer is being written."""
+
+        def __init__(self, calls: int) -> None:
+            super().__init__()
+            self.calls = calls
+
     class Busy(Told):
         """An answer has begun or ended: what can be stopped or retried is not what it was."""
 
@@ -115,6 +122,9 @@ class Conversation(Vertical):
         self._session_id: str | None = None
         self._missed: list[Event] | None = None
         """What happens in a session while it is being opened."""
+
+        self._put_off: set[str] = set()
+        """The calls that the user wants to decide on later, until another session is shown."""
 
         self._moved = False
         """Whether messages have moved on behind others since the session was opened."""
@@ -223,6 +233,7 @@ class Conversation(Vertical):
             self.transcript.replace(turn.so_far)
         self._show_status()
         await self._tell_branches()
+        await self._tell_waiting()
         if not self._engine.turns(session_id):
             self.ask_for_consent(pending_calls(session))
 
@@ -260,20 +271,43 @@ class Conversation(Vertical):
 
     # Consent
 
+    async def decide(self) -> None:
+        """Ask about the calls that wait here, also about those that were put off."""
+        calls = await self._undecided()
+        self._put_off.clear()
+        if calls:
+            self.ask_for_consent(calls)
+        else:
+            self.notify("No tool call waits for your consent here.", timeout=3)
+
     def ask_for_consent(self, calls: Sequence[ToolCall]) -> None:
-        """Ask what the user says to the calls that wait here, unless that is being asked."""
+        """Ask what the user says to calls that wait here, unless that is asked or was put off."""
         from tui.screens.consent import ConsentScreen
 
         session_id = self._session_id
+        calls = [call for call in calls if call.id not in self._put_off]
         if session_id is None or not calls or isinstance(self.app.screen, ConsentScreen):
             return
         scopes = [self._engine.tools.scope(call) for call in calls]
 
         def decided(decisions: dict[str, Decision] | None) -> None:
+            self._put_off |= {call.id for call in calls} - set(decisions or ())
             if decisions:
                 self.run_worker(self._confirm(session_id, decisions), group="confirm")
 
         self.app.push_screen(ConsentScreen(calls, scopes), decided)
+
+    async def _undecided(self) -> tuple[ToolCall, ...]:
+        if self._session_id is None or self.answering:
+            return ()
+        try:
+            return pending_calls(await self._engine.library.session(self._session_id))
+        except StorageError as error:
+            self.report(error)
+            return ()
+
+    async def _tell_waiting(self) -> None:
+        self.post_message(self.Waiting(len(await self._undecided())))
 
     async def _confirm(self, session_id: str, decisions: dict[str, Decision]) -> None:
         try:
@@ -468,6 +502,7 @@ class Conversation(Vertical):
     # Drafts and history
 
     async def _leave(self) -> None:
+        self._put_off.clear()
         await self._end_finding()
         self.leave_editing()
         await self._keep_draft()
@@ -645,6 +680,7 @@ class Conversation(Vertical):
     def _turned(self) -> None:
         self._show_status()
         self.run_worker(self._tell_branches(), group="branches", exclusive=True)
+        self.run_worker(self._tell_waiting(), group="waiting", exclusive=True)
         self.post_message(self.Busy())
 
     def _show(self, session: Session | None, last: Message | None) -> None:

@@ -51,6 +51,8 @@ class StatusLine(Widget):
     ALLOW_SELECT = False
 
     session_id: reactive[str | None] = reactive(None)
+    undecided: reactive[int] = reactive(0)
+    """How many tool calls of the session wait for consent."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
@@ -74,6 +76,7 @@ class StatusLine(Widget):
 
     def watch_session_id(self) -> None:
         """Another session is on the screen."""
+        self.undecided = 0
         self._reading = None
         self._chunks = 0
         self._last = None
@@ -173,6 +176,9 @@ class StatusLine(Widget):
         return Content(f"answering{speed}")
 
     def _idle(self) -> Content | None:
+        if self.undecided:
+            waits = "1 tool call waits" if self.undecided == 1 else f"{self.undecided} calls wait"
+            return Content.styled(f"{waits} for your consent · /allow", "$text-warning")
         if self._last is None:
             return None
         if self._last.finish in (Finish.FAILED, Finish.STOPPED, Finish.INTERRUPTED):
