@@ -1,7 +1,8 @@
-"""Recall: the few messages of earlier conversations that fit what is asked now, and why they do.
+"""Recall: what of earlier conversations fits what is asked now, and why it does.
 
 An index of everything one person said and was told is kept in memory, brought up to date at each
-question, and read by the ranker. Nothing comes back rather than noise.
+question, and read by the ranker. Facts, episodes and skills join the messages. Nothing comes back
+rather than noise.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from engine.memory import words as language
 from storage.waiting import to_its_end
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from engine.memory.shelf import Ranked, Shelf
     from storage.recall_source import Found
@@ -35,6 +36,9 @@ LONGEST_CHARACTERS = 400
 SPARE = 40
 """So many more than asked for are ranked, in case some are not shown any more."""
 
+KINDS = ("message", "fact", "episode", "skill")
+"""What can be brought back."""
+
 PAGE = 500
 """Messages indexed at a time."""
 
@@ -43,16 +47,19 @@ class Reason(msgspec.Struct, frozen=True):
     """One ground on which a message was brought back."""
 
     name: str
-    """`words`, `neighbours`, `session`, `topic`, `kindred words`, `speaker`, `date` or `form`."""
+    """`words`, `neighbours`, `session`, `topic`, `kindred words`, `speaker`, `date` or `form`; of
+    what is no message: `words` or `pinned`."""
 
     share: float
     """Its part in all that spoke for the message, from 0 to 1."""
 
 
 class Recollection(msgspec.Struct, frozen=True, kw_only=True):
-    """One message brought back, and why."""
+    """One message or memory brought back, and why."""
 
     message_id: str
+    """For a fact: where it was told. Empty when that is not known."""
+
     session_id: str
     session_title: str
     position: int
@@ -69,6 +76,14 @@ class Recollection(msgspec.Struct, frozen=True, kw_only=True):
 
     reasons: tuple[Reason, ...] = ()
     """The weightiest first."""
+
+    kind: str = "message"
+    """One of `KINDS`."""
+
+    memory_id: str = ""
+    """Of what is no message."""
+
+    pinned: bool = False
 
 
 class Recall:
@@ -92,8 +107,11 @@ class Recall:
         likely: float = LIKELY,
         whole: bool = False,
         now: float | None = None,
+        kinds: Sequence[str] = KINDS,
     ) -> list[Recollection]:
-        """The best recollections, best first.
+        """The best recollections, best first; what is pinned comes beside them.
+
+        What holds no more is not brought back, nor a message that says nothing else.
 
         Args:
             query: What is asked, in ordinary words.
@@ -109,39 +127,50 @@ class Recall:
             whole: Give whole texts.
             now: What "last week" in the query counts from, in seconds since the epoch; by default
                 the present.
+            kinds: What to bring back, of `KINDS`.
 
         Raises:
             StorageError: The store can't be read.
         """
         if limit < 1:
             return []
-        async with self._reading.setdefault(entity_id, asyncio.Lock()):
-            shelf = await self._up_to_date(entity_id)
-            ranked = await _in_thread(
-                lambda: shelf.rank(
-                    query,
-                    limit + SPARE,
-                    session=session_id,
-                    before=before,
-                    likely=likely,
-                    now=now,
-                )
-            )
-        words = _any_of(ranked.words)
-        recollections: list[Recollection] = []
-        room = tokens
-        async for place, found in self._shown(ranked, limit, entity_id, process_id):
-            recollection = _recollection(place, found, ranked, words, whole=whole)
-            if room is not None:
-                from engine.context.tokens import count
+        from engine.memory.joining import known  # it makes recollections, too
 
-                room -= await count(recollection.text)
-                if room < 0:
+        remembered = await known(
+            self._store,
+            query,
+            kinds=kinds,
+            entity_id=entity_id,
+            process_id=process_id,
+            session_id=session_id,
+            likely=likely,
+            limit=limit,
+        )
+        messages: list[Recollection] = []
+        if "message" in kinds:
+            async with self._reading.setdefault(entity_id, asyncio.Lock()):
+                shelf = await self._up_to_date(entity_id)
+                ranked = await _in_thread(
+                    lambda: shelf.rank(
+                        query,
+                        limit + SPARE,
+                        session=session_id,
+                        before=before,
+                        likely=likely,
+                        now=now,
+                    )
+                )
+            words = _any_of(ranked.words)
+            async for place, found in self._shown(ranked, limit, entity_id, process_id):
+                message = remembered.told(found.message)
+                if message is None:
+                    continue
+                told = msgspec.structs.replace(found, message=message)
+                messages.append(_recollection(place, told, ranked, words, whole=whole))
+                if len(messages) == limit:
                     break
-            recollections.append(recollection)
-            if len(recollections) == limit:
-                break
-        return recollections
+        best = remembered.joined(messages, limit)
+        return best if tokens is None else await _fitting(best, tokens)
 
     async def find(
         self, question: str, *, session_id: str, limit: int, before: int = 0
@@ -159,6 +188,10 @@ class Recall:
             session_id=session_id,
             before=before,
         )
+
+    def forget(self, entity_id: str | None) -> None:
+        """Drop a person's index, as messages were changed; it is read anew when it is needed."""
+        self._shelves.pop(entity_id, None)
 
     async def load(self, entity_id: str | None = None) -> None:
         """Read what is kept into the index, so that the first question need not wait for it.
@@ -199,6 +232,19 @@ class Recall:
             for place, key in enumerate(keys, start):
                 if key in found:
                     yield place, found[key]
+
+
+async def _fitting(recollections: list[Recollection], tokens: int) -> list[Recollection]:
+    """The first recollections, as many as fit."""
+    from engine.context.tokens import count
+
+    fitting: list[Recollection] = []
+    for recollection in recollections:
+        tokens -= await count(recollection.text)
+        if tokens < 0:
+            break
+        fitting.append(recollection)
+    return fitting
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

@@ -1,0 +1,260 @@
+"""Facts, episodes and skills as recollections, on one scale with the messages they stand beside."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from engine.memory import striking
+from engine.memory import words as language
+from engine.memory.question import read
+from engine.memory.recall import Reason, Recollection
+from engine.memory.thesaurus import related
+from storage.records import Episode, Fact, Role, Skill
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from storage.records import Message
+    from storage.store import Store
+
+Memory: TypeAlias = Fact | Episode | Skill
+
+NEWEST = 400
+"""So many of a person's facts are looked at, beside those that share a word with the question."""
+
+BY_WORDS = 100
+
+KINDRED = 0.7
+"""What a word counts that only stands for one of the question's."""
+
+PINNED_AT_MOST = 8
+
+LONG = 200
+"""A message of more characters says more than the fact that was learnt from it."""
+
+SUBJECTS = {
+    "name": "name call who",
+    "home": "live home city town country address reside place stay where",
+    "job": "job work profession occupation career employ living",
+    "age": "old age birthday born",
+    "birthday": "old age birthday born birth",
+    "allergy": "allergy allergic eat food cook recipe diet restaurant meal",
+    "diet": "eat food cook recipe diet restaurant meal",
+}
+"""What people say when they ask about a subject."""
+
+
+class Known:
+    """What one person has told that bears on a question, and what of it holds no more."""
+
+    def __init__(
+        self, recollections: list[Recollection], sources: frozenset[str], ended: Sequence[_Ended]
+    ) -> None:
+        self.recollections = recollections
+        """What fits the question, the best first."""
+
+        self._sources = sources
+        self._ended = ended
+
+    def told(self, message: Message) -> Message | None:
+        """A message as it may be brought back: without what holds no more. None: not at all."""
+        if message.id in self._sources and len(message.content) <= LONG:
+            return None  # the fact stands for it
+        text = message.content
+        for one in self._ended:
+            text = striking.without(text, one.words_in(message))
+        if text == message.content:
+            return message
+        if striking.says_nothing(text):
+            return None
+        return msgspec.structs.replace(message, content=" ".join(text.split()))
+
+    def joined(self, messages: Iterable[Recollection], limit: int) -> list[Recollection]:
+        """All on one scale: the best, and beside them what is pinned."""
+        everything = [*self.recollections, *messages]
+        pinned = [one for one in everything if one.pinned][:PINNED_AT_MOST]
+        others = [one for one in everything if not one.pinned]
+        best = sorted(others, key=lambda one: -one.score)[:limit]
+        return sorted([*pinned, *best], key=lambda one: -one.score)
+
+
+class _Ended(msgspec.Struct, frozen=True):
+    """A fact that holds no more."""
+
+    source_ids: tuple[str, ...]
+    point: frozenset[str]
+    """What only it says."""
+
+    whole: frozenset[str]
+
+    def words_in(self, message: Message) -> frozenset[str]:
+        """The words that make the statement in a message.
+
+        Where it was told, and in the answer to that, a hint is enough.
+        """
+        near = message.id in self.source_ids or message.parent_id in self.source_ids
+        return self.point if near or not self.point else self.point | self.whole
+
+
+async def known(
+    store: Store,
+    query: str,
+    *,
+    kinds: Sequence[str],
+    entity_id: str | None,
+    process_id: str | None = None,
+    session_id: str | None = None,
+    likely: float = 0.0,
+    limit: int = 10,
+) -> Known:
+    """What is known of a person that bears on a question.
+
+    Args:
+        store: Where it is kept.
+        query: The question.
+        kinds: Of `fact`, `episode` and `skill`.
+        entity_id: Whose memory it is; nothing of anybody else's is read.
+        process_id: Only what this program or persona learnt.
+        session_id: The session that asks; no episode of its own is brought back.
+        likely: What is less likely of use than this is left out, unless it is pinned.
+        limit: How many of each kind.
+
+    Raises:
+        StorageError: The store can't be read.
+    """
+    ended = await store.facts.ended(entity_id)
+    successors = {
+        one.superseded_by: await store.facts.get(one.superseded_by)
+        for one in ended
+        if one.superseded_by is not None
+    }
+    memories: dict[str, Memory] = {}
+    for kind, keeper in (
+        ("fact", store.facts),
+        ("skill", store.skills),
+        ("episode", store.episodes),
+    ):
+        if kind in kinds:
+            for words, count in ((query, BY_WORDS), ("", NEWEST)):
+                found: Sequence[Memory] = await keeper.search(
+                    words, entity_id=entity_id, process_id=process_id, limit=count
+                )
+                memories.update((one.id, one) for one in found)
+    asked, best = await asyncio.to_thread(_rank, query, list(memories.values()), likely)
+    recollections: list[Recollection] = []
+    counts: dict[type[Memory], int] = {}
+    for score, shared, memory in best:
+        if isinstance(memory, Episode) and session_id and memory.session_id == session_id:
+            continue
+        counts[type(memory)] = counts.get(type(memory), 0) + 1
+        if counts[type(memory)] > limit and not memory.pinned:
+            continue
+        recollections.append(await _recollection(store, memory, score, shared, asked))
+    sources = frozenset(
+        source for _, _, memory in best if isinstance(memory, Fact) for source in memory.source_ids
+    )
+    return Known(recollections, sources, await asyncio.to_thread(_all_ended, ended, successors))
+
+
+def _all_ended(ended: Sequence[Fact], successors: Mapping[str, Fact | None]) -> list[_Ended]:
+    found = []
+    for one in ended:
+        new = successors.get(one.superseded_by) if one.superseded_by else None
+        if point := striking.outdated(one, new):
+            found.append(_Ended(one.source_ids, point, striking.stems(one.text)))
+    return found
+
+
+def _rank(
+    query: str, memories: Sequence[Memory], likely: float
+) -> tuple[dict[str, str], list[tuple[float, frozenset[str], Memory]]]:
+    """The question's words by their stems, and what fits it: how well, and by which stems."""
+    asked = read(query, frozenset({"user", "assistant"}))
+    spelled = {
+        language.stem(word.removesuffix("'s")): word
+        for word in language.WORD.findall(asked.text)
+        if word not in language.STOP_WORDS or word in ("who", "where")
+    }
+    personal = "user" in asked.speakers or "assistant" in asked.speakers
+    frame = striking.frame()
+    ranked = []
+    for memory in memories:
+        shared, coverage = _coverage(memory, spelled)
+        if not coverage or (not personal and shared <= frame):
+            score = 0.0
+        else:
+            score = (0.35 if personal else 0.15) + 0.6 * coverage
+        if score >= max(likely, 0.01) or memory.pinned:
+            ranked.append((max(score, likely), shared, memory))
+    ranked.sort(key=lambda one: (-one[0], -one[2].created_at))
+    return spelled, ranked
+
+
+def _coverage(memory: Memory, asked: Iterable[str]) -> tuple[frozenset[str], float]:
+    """The stems of the question that a memory answers to, and their share of it."""
+    words = [one for one in asked if one not in ("who", "where")]
+    said = striking.stems(_whole(memory)) - {"user"}
+    shared = {one for one in words if one in said}
+    points = float(len(shared))
+    if isinstance(memory, Fact):
+        about = frozenset(map(language.stem, SUBJECTS.get(memory.subject, "").split()))
+        if memory.subject:
+            about |= striking.stems(memory.subject)
+        for one in asked:
+            if one in shared:
+                continue
+            if one in about or related(one) & said:
+                shared.add(one)
+                points += KINDRED
+    if isinstance(memory, Skill) and not shared & striking.stems(
+        f"{memory.name} {memory.description}"
+    ):
+        points /= 2  # its steps mention much
+    return frozenset(shared), min(1.0, points / max(1, len(words)))
+
+
+def _whole(memory: Memory) -> str:
+    if isinstance(memory, Skill):
+        return f"{memory.name} {memory.description} {memory.text}"
+    return memory.text
+
+
+async def _recollection(
+    store: Store,
+    memory: Memory,
+    score: float,
+    shared: frozenset[str],
+    asked: Mapping[str, str],
+) -> Recollection:
+    source = None
+    if isinstance(memory, Fact):
+        for source_id in memory.source_ids:
+            source = source or await store.messages.get(source_id)
+        kind, text, at = "fact", memory.text, memory.valid_from
+    elif isinstance(memory, Episode):
+        kind, text, at = "episode", memory.text, memory.created_at
+    else:
+        kind, text, at = "skill", f"{memory.name}: {memory.text}", memory.updated_at
+    session_id = getattr(memory, "session_id", None) or (source.session_id if source else "")
+    session = await store.sessions.get(session_id) if session_id else None
+    reasons = [Reason("words", 1.0)] if shared else []
+    if memory.pinned:
+        reasons = [Reason("pinned", 1.0)] if not shared else [*reasons, Reason("pinned", 0.0)]
+    return Recollection(
+        kind=kind,
+        memory_id=memory.id,
+        pinned=memory.pinned,
+        message_id=source.id if source else "",
+        session_id=session.id if session else "",
+        session_title=session.title if session else "",
+        position=source.position if source else 0,
+        role=Role.USER,
+        text=text,
+        created_at=at,
+        score=score,
+        shared=tuple(sorted(asked[stem] for stem in shared)),
+        reasons=tuple(reasons),
+    )
