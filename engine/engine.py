@@ -12,7 +12,7 @@ from engine.afterwards import Afterwards
 from engine.consent import Consent, Decision, pending_calls
 from engine.context.budget import pack
 from engine.context.material import gather
-from engine.events import BranchShown, Events, MessageAdded, SessionChanged
+from engine.events import BranchShown, Events, MessageAdded, Notice, SessionChanged
 from engine.library import Library
 from engine.memory.memories import Memories
 from engine.memory.recall import Recall
@@ -23,11 +23,13 @@ from engine.titles import first_words
 from engine.tools import built_in_tools
 from engine.turn import Turn, Workshop, can_go_on, options_of
 from storage.base import LAST
+from storage.errors import StorageError
 from storage.records import Failure, Finish, Role, TitleOrigin
 from storage.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from engine.config import Paths, Settings
     from engine.context.budget import Packed
@@ -312,6 +314,30 @@ class Engine:
             await self._workshop.recall.load()
 
         return self.pool.submit("read what was said before", Lane.UPKEEP, load)
+
+    def import_file(self, file: Path) -> Job[None]:
+        """Take in a file's conversations in the background; a `Notice` says what came of it."""
+
+        async def take_in(job: Job[None]) -> None:
+            from engine import imports
+
+            def tell(report: imports.Report, share: float) -> None:
+                job.report(share, f"{report.conversations:,} conversations")
+
+            try:
+                report = await imports.take_in(self.library, file, progress=tell)
+            except (imports.UnreadableError, StorageError) as error:
+                text = f"{error.message} {error.next_step}".rstrip()
+                self.events.emit(Notice(text=text, severity="error"))
+            except OSError as error:
+                text = f"{file} can't be read: {error.strerror or error}."
+                self.events.emit(Notice(text=text, severity="error"))
+            else:
+                severity = "warning" if report.problem else "information"
+                text = f"{report.problem} {report.summary}".lstrip()
+                self.events.emit(Notice(text=text, severity=severity))
+
+        return self.pool.submit("import conversations", Lane.UPKEEP, take_in, key="import")
 
     async def preview(self, session_id: str) -> Packed:
         """What a model would be shown if the last question of a session were asked now.

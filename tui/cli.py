@@ -59,11 +59,21 @@ def _run(options: argparse.Namespace) -> int:
             return doctor(options, paths)
         settings = load_settings(paths.settings_file)
         _keep_log(settings, paths)
-        if options.command is None:
+        if options.command is None and not (options.plain or options.serve):
             return _open_screen(settings, paths)
 
-        from tui.command_line import ask, backup, models, sessions, stats
         from tui.command_line.running import run
+
+        if options.serve:
+            from tui.command_line.serve import serve
+
+            return run(serve(options, settings, paths))
+        if options.command in (None, "chat"):
+            from tui.command_line.chat import chat
+
+            return run(chat(options, settings, paths))
+
+        from tui.command_line import ask, backup, models, sessions, stats
 
         command = {
             "ask": ask.ask,
@@ -90,10 +100,11 @@ def _run(options: argparse.Namespace) -> int:
 def _open_screen(settings: Settings, paths: Paths) -> int:
     from tui.command_line.console import CommandError, Exit
 
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    in_browser = "TEXTUAL_DRIVER" in os.environ
+    if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise CommandError(
             "The screen needs a terminal, and this is none.",
-            "In scripts and pipes use `scrubjay ask`.",
+            "In scripts and pipes use `scrubjay ask` or `scrubjay chat`.",
             code=Exit.USAGE,
         )
 

@@ -49,6 +49,8 @@ COMMANDS = (
     ),
     Command("find", "Find in the conversation", "Words in what is shown", "/find", "WORDS"),
     Command("pin", "Pin the last message", "The model goes on seeing it; again lets go", "/pin"),
+    Command("export", "Export the conversation", "To a file", "/export", "FORMAT FILE"),
+    Command("import_file", "Import conversations", "From a file", "/import", "FILE"),
     Command("copy_answer", "Copy the last answer", "To the clipboard, as Markdown", "/copy"),
     Command("toggle_sidebar", "Conversations", "Go to the sidebar, or hide it"),
     Command("toggle_inspector", "Inspector", "Tokens, memory, research, workers; or hide them"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from engine.imports.base import UnreadableError
+from engine.imports.base import UnreadableError as UnreadableError
 from storage.errors import MessageExistsError, UnknownMessageError, UnknownSessionError
 from storage.waiting import to_its_end
 
@@ -60,6 +60,19 @@ class Report(msgspec.Struct, kw_only=True):
     """Why the file could not be read to its end; what had come is kept."""
 
     next_step: str = ""
+
+    @property
+    def conversations(self) -> int:
+        """How many were seen so far, but for those that were left out."""
+        return self.new + self.grown + self.unchanged
+
+    @property
+    def summary(self) -> str:
+        """What came of it, in a sentence."""
+        return (
+            f"{self.new:,} new conversations, {self.grown:,} with more messages,"
+            f" {self.unchanged:,} unchanged; {self.messages:,} messages added."
+        )
 
 
 def reader_of(path: Path, format: str | None = None) -> Reader:

@@ -39,9 +39,19 @@ def _parser() -> argparse.ArgumentParser:
         epilog=CODES,
     )
     parser.add_argument("-V", "--version", action=_Version, help="print the version and stop")
-    parser.set_defaults(command=None)
+    parser.add_argument(
+        "--plain", action="store_true", help="talk line by line, as `scrubjay chat` does"
+    )
+    parser.add_argument(
+        "--serve", action="store_true", help="show the app in a browser on this machine"
+    )
+    parser.add_argument(
+        "--port", type=_port, default=0, metavar="N", help="where to serve it; any free port if not"
+    )
+    parser.set_defaults(command=None, session="new", model=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     _add_ask(commands)
+    _add_chat(commands)
     _add_research(commands)
     _add_sessions(commands)
     _add_models(commands)
@@ -121,6 +131,25 @@ def _add_ask(commands: argparse._SubParsersAction[_Parser]) -> None:
         action="store_true",
         help="print one JSON object with answer, model, usage, timings and session_id",
     )
+
+
+def _add_chat(commands: argparse._SubParsersAction[_Parser]) -> None:
+    chat = commands.add_parser(
+        "chat",
+        help="talk line by line: for screen readers, plain terminals and pipes",
+        description="Talk line by line, for screen readers, plain terminals and pipes: nothing\n"
+        "moves the cursor, nothing has a colour. Answers go to standard output, everything\n"
+        "else to standard error. /help lists the commands.",
+        epilog=CODES,
+    )
+    chat.add_argument(
+        "--session",
+        default="new",
+        metavar="ID",
+        help=f"where to talk: `new` (the default), {SESSION}",
+    )
+    chat.add_argument("--model", type=_model_ref, metavar="REF", help="who answers")
+    chat.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
 
 
 def _add_research(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -249,6 +278,13 @@ def _add_stats(commands: argparse._SubParsersAction[_Parser]) -> None:
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
+        raise ValueError
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 65_536:
         raise ValueError
     return number
 

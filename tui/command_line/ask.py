@@ -36,7 +36,7 @@ async def ask(options: argparse.Namespace, settings: Settings, paths: Paths) -> 
     question = _question(options.question)
     async with opened(settings, paths) as engine:
         session_id = await _session_for(engine, options.session, options.model)
-        turn = await _answer(engine, engine.send(session_id, question), streaming=not options.json)
+        turn = await answer(engine, engine.send(session_id, question), streaming=not options.json)
     if options.json:
         say_json(_report(turn.answer))
     return _ended(turn)
@@ -50,7 +50,7 @@ async def research(options: argparse.Namespace, settings: Settings, paths: Paths
     question = _question(options.question)
     async with opened(settings, paths) as engine:
         session_id = await _session_for(engine, options.session, options.model)
-        turn = await _answer(
+        turn = await answer(
             engine, engine.research(session_id, question), streaming=not options.json
         )
         session = await engine.library.session(turn.session_id)
@@ -115,8 +115,17 @@ async def _session_for(engine: Engine, name: str, model: str | None) -> str | No
     return session.id
 
 
-async def _answer(engine: Engine, asking: Awaitable[Turn], *, streaming: bool) -> Turn:
-    """Ask, and put the answer out as it comes. Returns the turn when it is over."""
+async def answer(
+    engine: Engine, asking: Awaitable[Turn], *, streaming: bool, plain: bool = False
+) -> Turn:
+    """Ask, and put the answer out as it comes. Returns the turn when it is over.
+
+    Args:
+        engine: Whose events tell what comes.
+        asking: What begins the turn.
+        streaming: Whether the answer is put out at all.
+        plain: Whether nothing is drawn on the terminal meanwhile.
+    """
     coming: asyncio.Queue[str | None] = asyncio.Queue()
     last = "\n"
 
@@ -135,8 +144,8 @@ async def _answer(engine: Engine, asking: Awaitable[Turn], *, streaming: bool) -
             case _:
                 pass
 
-    with Progress() as progress:
-        engine.events.subscribe(listen)
+    with Progress(plain=plain) as progress:
+        unsubscribe = engine.events.subscribe(listen)
         turn = await asking
         over = asyncio.create_task(turn.wait())
         over.add_done_callback(lambda _: coming.put_nowait(None))
@@ -153,6 +162,7 @@ async def _answer(engine: Engine, asking: Awaitable[Turn], *, streaming: bool) -
         finally:
             await turn.stop()
             await over
+            unsubscribe()
         return turn
 
 

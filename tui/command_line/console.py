@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from enum import IntEnum
@@ -42,6 +43,12 @@ def say(text: str) -> None:
     print(fit_for(sys.stdout, text))
 
 
+def ask(text: str) -> None:
+    """Put a question or a prompt on standard error, and stay on its line."""
+    sys.stderr.write(fit_for(sys.stderr, text))
+    sys.stderr.flush()
+
+
 def say_json(value: Any) -> None:
     """Print `value` as indented JSON. Records become objects, their times seconds since 1970."""
     say(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
@@ -69,15 +76,17 @@ def fit_for(stream: TextIO, text: str) -> str:
 class Progress:
     """How far something slow has come, on standard error: a bar on a terminal, else a line a step.
 
-    Used as a context manager, it leaves a finished line behind.
+    Used as a context manager, it leaves a finished line behind. With `plain` the terminal is not
+    drawn on, for somebody who has it read aloud.
     """
 
     WIDTH = 28
     STEPS = 10
     """Lines that a download is told in where there is no terminal."""
 
-    def __init__(self) -> None:
-        self._live = sys.stderr.isatty()
+    def __init__(self, *, plain: bool = False) -> None:
+        dumb = os.environ.get("TERM", "") in ("", "dumb")
+        self._live = sys.stderr.isatty() and not plain and not dumb
         self._drawn = False
         self._step = -1
         self._next_at = 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import export, imports
-from engine.imports.base import UnreadableError
 from tui.command_line.console import (
     CommandError,
     Exit,
@@ -229,12 +227,11 @@ async def _import(library: Library, options: argparse.Namespace) -> int:
         with Progress() as progress:
 
             def show(report: Report, share: float, progress: Progress = progress) -> None:
-                done = report.new + report.grown + report.unchanged
-                progress.show(f"{done:,} conversations of {report.file}", share)
+                progress.show(f"{report.conversations:,} conversations of {report.file}", share)
 
             try:
                 report = await imports.take_in(library, file, format=options.format, progress=show)
-            except UnreadableError as error:
+            except imports.UnreadableError as error:
                 progress.end()
                 complain(error.message, error.next_step)
                 failed = True
@@ -267,10 +264,7 @@ def _files(names: Sequence[str]) -> list[Path]:
 
 
 def _tell(report: Report) -> None:
-    say(
-        f"{report.file} ({report.format}): {report.new:,} new conversations, {report.grown:,} with"
-        f" more messages, {report.unchanged:,} unchanged; {report.messages:,} messages added."
-    )
+    say(f"{report.file} ({report.format}): {report.summary}")
     for skipped in report.skipped:
         say(f"  left out: {skipped.count:,} × {skipped.what}: {skipped.why}")
 
@@ -287,23 +281,13 @@ async def save(pieces: AsyncGenerator[str], file: Path, *, replace: bool) -> Non
     Raises:
         CommandError: There is one already, or it can't be written.
     """
-    _check_free(file, replace=replace)
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        async with aclosing(pieces):
-            with part.open("w", encoding="utf-8") as target:
-                async for piece in pieces:
-                    target.write(piece)
-        part.replace(file)
+        await export.save(pieces, file, replace=replace)
+    except FileExistsError:
+        again = "Say `--force` to replace it, or name another."
+        raise CommandError(f"{file} is there already.", again) from None
     except OSError as error:
         raise CommandError(f"{file} can't be written: {error.strerror}.") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _check_free(file: Path, *, replace: bool) -> None:
-    if file.exists() and not replace:
-        raise CommandError(f"{file} is there already.", "Say `--force` to replace it.")
 
 
 def _title(session: Session) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -328,6 +329,34 @@ class ChatScreen(Screen[None]):
             return
         self.app.copy_to_clipboard(last.content)
         self._say("Copied the last answer.")
+
+    async def action_export(self, wanted: str = "") -> None:
+        """Write the conversation to a file: Markdown, or the format that is named."""
+        from engine import export
+
+        session = self.conversation.session
+        if session is None:
+            self._say("There is nothing to export.")
+            return
+        format, file = export.wanted(wanted, session)
+        try:
+            await export.save(export.pieces(self._engine.library, session, format), file)
+        except FileExistsError:
+            self._say(f"{file} is there already; name another after /export.", "warning")
+        except OSError as error:
+            self._say(f"{file} can't be written: {error.strerror}.", "error")
+        except StorageError as error:
+            self.conversation.report(error)
+        else:
+            self._say(f"Exported to {file.absolute()}")
+
+    def action_import_file(self, name: str = "") -> None:
+        """Take in conversations from a file; the Workers tab shows how far it has come."""
+        if name:
+            self._engine.import_file(Path(name).expanduser())
+        else:
+            self.conversation.composer.put("/import ")
+            self.conversation.composer.focus()
 
     def action_research(self, question: str = "") -> None:
         """Look a question up everywhere at once; what happens is seen in the inspector."""

@@ -1,0 +1,379 @@
+"""`scrubjay chat`: a conversation line by line, for screen readers, dumb terminals and pipes.
+
+Nothing moves the cursor and nothing has a colour. Answers go to standard output; the prompt and
+everything else go to standard error. The slash commands are those of the screen, where they make
+sense.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engine import export
+from engine.consent import Decision, pending_calls
+from engine.llm.base import ModelError
+from storage.errors import StorageError
+from storage.records import Finish, Role
+from tui.command_line.ask import answer
+from tui.command_line.console import CommandError, Exit, ask, complain, say
+from tui.command_line.running import opened
+from tui.command_line.sessions import find, save
+from tui.commands import COMMANDS, read_slash
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Awaitable, Callable
+
+    from engine.config import Paths, Settings
+    from engine.engine import Engine
+    from engine.turn import Turn
+    from storage.records import Message, Session, ToolCall
+    from tui.commands import Slash
+
+CHUNK = 65_536
+PAGE = 500
+AGAIN_SECONDS = 3.0
+"""Ctrl-c twice within this quits."""
+
+
+async def chat(options: argparse.Namespace, settings: Settings, paths: Paths) -> int:
+    """Talk until the input ends, or the user quits.
+
+    Raises:
+        CommandError: There is no such session.
+        StorageError: The database can't be used.
+    """
+    async with opened(settings, paths) as engine:
+        session = None if options.session == "new" else await find(engine.library, options.session)
+        if options.model:
+            await engine.models.choose(options.model)
+        lines = Lines()
+        try:
+            return await Chat(engine, lines, session).run()
+        finally:
+            lines.close()
+
+
+class Lines:
+    """The lines of standard input, as they come, without holding anything up.
+
+    A line that came before a question was asked is no answer to it, so `fresh` passes over those.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._coming: asyncio.Queue[str | None] = asyncio.Queue()
+        self._wanted: asyncio.Future[str | None] | None = None
+        self._rest = b""
+        self.interactive = sys.stdin is not None and sys.stdin.isatty()
+        self._watched = False
+        if sys.stdin is None:
+            self._coming.put_nowait(None)
+            return
+        self._file = sys.stdin.fileno()
+        try:
+            self._loop.add_reader(self._file, self._read)
+            self._watched = True
+        except PermissionError:  # A file can't be waited for, nor need it be.
+            while self._read():
+                pass
+
+    async def next(self) -> str | None:
+        """The next line; None at the end."""
+        line = await self._coming.get()
+        if line is None:
+            self._coming.put_nowait(None)
+        return line
+
+    async def fresh(self) -> str | None:
+        """The next line that a person writes from now on; of a script the next."""
+        if not self.interactive:
+            return await self.next()
+        self._wanted = self._loop.create_future()
+        try:
+            return await self._wanted
+        finally:
+            self._wanted = None
+
+    def close(self) -> None:
+        """Read no more."""
+        if self._watched:
+            self._loop.remove_reader(self._file)
+            self._watched = False
+
+    def _read(self) -> bool:
+        """Take what is there. False at the end."""
+        read = os.read(self._file, CHUNK)
+        *lines, self._rest = (self._rest + read).split(b"\n")
+        if not read and self._rest:
+            lines, self._rest = [self._rest], b""
+        for line in lines:
+            self._take(line.decode("utf-8", "replace").removesuffix("\r"))
+        if not read:
+            self.close()
+            self._take(None)
+        return bool(read)
+
+    def _take(self, line: str | None) -> None:
+        if self._wanted is not None and not self._wanted.done():
+            self._wanted.set_result(line)
+            if line is not None:
+                return
+        self._coming.put_nowait(line)
+
+
+class Chat:
+    """A conversation in lines. Its methods `do_…` are the commands that work here."""
+
+    def __init__(self, engine: Engine, lines: Lines, session: Session | None) -> None:
+        self._engine = engine
+        self._lines = lines
+        self._session_id = session.id if session else None
+        self._deleted: str | None = None
+        self._over = False
+        self._interrupted_at = float("-inf")
+        self._code: int = Exit.DONE
+        self._stopping: asyncio.Task[Message] | None = None
+        self._waiting: asyncio.Task[str | None] | None = None
+
+    async def run(self) -> int:
+        """Talk. Returns the exit code."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        try:
+            complain_line("Scrubjay. /help lists the commands; ctrl-d or /quit ends.")
+            if self._session_id is not None:
+                await self._greet(self._session_id)
+            while not self._over:
+                text = await self._prompt()
+                if text is None:
+                    break
+                if text.strip():
+                    await self._take(text)
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+        return self._code
+
+    async def _greet(self, session_id: str) -> None:
+        """What was said last."""
+        session = await self._engine.library.session(session_id)
+        complain_line(f"{session.title or 'Untitled'}, {session.message_count} messages.")
+        start = max(0, session.message_count - 2)
+        for message in await self._engine.library.page(session_id, start, session.message_count):
+            speaker = "You" if message.role is Role.USER else message.model or "Assistant"
+            complain_line(f"{speaker}: {message.content.strip()}")
+        if calls := pending_calls(session):
+            await self._settle(calls)
+
+    async def _prompt(self) -> str | None:
+        """What is said next; a line that ends in a backslash goes on with the next one."""
+        whole = ""
+        while True:
+            if self._lines.interactive:
+                ask("> " if not whole else ". ")
+            self._waiting = asyncio.ensure_future(self._lines.next())
+            try:
+                line = await self._waiting
+            except asyncio.CancelledError:
+                if not self._over:
+                    raise
+                return None
+            finally:
+                self._waiting = None
+            if line is None:
+                return whole or None
+            self._interrupted_at = float("-inf")
+            if not line.endswith("\\"):
+                return whole + line
+            whole += line[:-1] + "\n"
+
+    async def _take(self, text: str) -> None:
+        slash = read_slash(text)
+        try:
+            if slash is None:
+                await self._answer(self._engine.send(self._session_id, text))
+            else:
+                await self._do(slash)
+        except (StorageError, CommandError) as error:
+            complain(error.message, error.next_step)
+        except ModelError as error:
+            complain(error.failure.message, error.failure.next_step)
+
+    async def _do(self, slash: Slash) -> None:
+        if slash.command is None:
+            complain(f"There is no command {slash.word}.", "/help lists those that there are.")
+            return
+        do = self._doer(slash.command.action)
+        if do is None:
+            complain(f"{slash.word} works on the screen only.", "Run `scrubjay` for that.")
+        else:
+            await do(slash.argument)
+
+    def _doer(self, action: str) -> Callable[[str], Awaitable[None]] | None:
+        return getattr(self, f"do_{action}", None)
+
+    def _interrupt(self) -> None:
+        """Stop the answer; quit when it is asked for twice."""
+        now = asyncio.get_running_loop().time()
+        twice = now - self._interrupted_at < AGAIN_SECONDS
+        self._interrupted_at = now
+        turn = self._engine.turn(self._session_id) if self._session_id else None
+        if turn is not None:
+            self._stopping = asyncio.create_task(turn.stop())
+        if twice:
+            self._over, self._code = True, 128 + signal.SIGINT
+            if self._waiting is not None:
+                self._waiting.cancel()
+        elif turn is None:
+            complain_line("\nCtrl-c again quits.")
+
+    # Answers
+
+    async def _answer(self, asking: Awaitable[Turn]) -> None:
+        """Ask, put the answer out, and see to what waits for consent."""
+
+        async def begin() -> Turn:
+            turn = await asking
+            self._session_id = turn.session_id
+            return turn
+
+        turn = await answer(self._engine, begin(), streaming=True, plain=True)
+        self._tell_end(turn)
+        if turn.pending:
+            await self._settle(turn.pending)
+
+    def _tell_end(self, turn: Turn) -> None:
+        message = turn.answer
+        if message.finish is Finish.STOPPED:
+            complain_line("Stopped.")
+        elif message.failure is not None:
+            complain(message.failure.message, message.failure.next_step)
+
+    async def _settle(self, calls: tuple[ToolCall, ...]) -> None:
+        """Ask about each call; without an answer it goes on waiting."""
+        decisions: dict[str, Decision] = {}
+        for call in calls:
+            arguments = msgspec.json.encode(call.arguments).decode()
+            complain_line(f"The model wants to use {call.name} with {arguments}")
+            scope = self._engine.tools.scope(call)
+            ask(f"Allow it? y, n, or always (every {scope} in this conversation): ")
+            said = await self._lines.fresh()
+            if said is None:
+                return
+            word, _, reason = said.strip().partition(" ")
+            match word.lower():
+                case "y" | "yes":
+                    decisions[call.id] = Decision(approve=True)
+                case "a" | "always":
+                    decisions[call.id] = Decision(approve=True, always=True)
+                case _:
+                    decisions[call.id] = Decision(approve=False, reason=reason)
+                    complain_line("Denied.")
+        confirming = self._session_id and await self._engine.confirm(self._session_id, decisions)
+        if confirming:
+            await self._answer(_ready(confirming))
+
+    # Commands
+
+    async def do_new(self, _argument: str) -> None:
+        """Begin an empty conversation."""
+        self._session_id = None
+        complain_line("A new conversation.")
+
+    async def do_choose_model(self, ref: str) -> None:
+        """Choose who answers, or list who can."""
+        models = self._engine.models
+        if ref:
+            info = await models.choose(ref)
+            complain_line(f"{info.ref} answers from now on.")
+            return
+        current = models.current or await models.find().result()
+        for info in await models.listing():
+            say(f"{info.ref}{'  (answers now)' if info.ref == current.ref else ''}")
+
+    async def do_rename(self, title: str) -> None:
+        """Give the conversation another title."""
+        if not title:
+            raise CommandError("The title is missing.", "Write it behind the command.")
+        await self._engine.library.rename(self._known(), title)
+        complain_line("Renamed.")
+
+    async def do_delete(self, _argument: str) -> None:
+        """Take the conversation out of the list."""
+        self._deleted = self._known()
+        await self._engine.library.delete(self._deleted)
+        self._session_id = None
+        complain_line("Deleted. /undo brings it back.")
+
+    async def do_undo(self, _argument: str) -> None:
+        """Bring back what was deleted last."""
+        if self._deleted is None:
+            raise CommandError("Nothing was deleted in this run.")
+        session = await self._engine.library.restore(self._deleted)
+        self._session_id, self._deleted = session.id, None
+        await self._greet(session.id)
+
+    async def do_retry(self, _argument: str) -> None:
+        """Answer again."""
+        turn = await self._engine.retry(self._known())
+        if turn is None:
+            raise CommandError("There is nothing to answer again yet.")
+        await self._answer(_ready(turn))
+
+    async def do_research(self, question: str) -> None:
+        """Look a question up."""
+        if not question:
+            raise CommandError("The question is missing.", "Write it behind the command.")
+        await self._answer(self._engine.research(self._session_id, question))
+
+    async def do_find(self, words: str) -> None:
+        """List the lines of the conversation that hold the words."""
+        wanted, found = words.casefold(), 0
+        start = 0
+        session_id = self._known()
+        while page := await self._engine.library.page(session_id, start, start + PAGE):
+            start += len(page)
+            for message in page:
+                for line in message.content.splitlines():
+                    if wanted in line.casefold():
+                        found += 1
+                        say(f"{message.position + 1}: {line.strip()}")
+        complain_line(f"{found} lines.")
+
+    async def do_export(self, argument: str) -> None:
+        """Write the conversation to a file."""
+        session = await self._engine.library.session(self._known())
+        format, file = export.wanted(argument, session)
+        await save(export.pieces(self._engine.library, session, format), file, replace=False)
+        complain_line(f"Wrote {file}.")
+
+    async def do_help(self, _argument: str) -> None:
+        """List what can be said."""
+        for command in COMMANDS:
+            if command.slash and self._doer(command.action):
+                say(f"{f'{command.slash} {command.takes}'.rstrip()}: {command.title}")
+        say("A line that ends in a backslash goes on with the next. Ctrl-c stops an answer.")
+
+    async def do_quit(self, _argument: str) -> None:
+        """End."""
+        self._over = True
+
+    def _known(self) -> str:
+        if self._session_id is None:
+            raise CommandError("There is no conversation yet.", "Ask something first.")
+        return self._session_id
+
+
+def complain_line(text: str) -> None:
+    """Say something beside the conversation."""
+    ask(f"{text}\n")
+
+
+async def _ready(turn: Turn) -> Turn:
+    return turn
