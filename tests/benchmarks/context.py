@@ -1,7 +1,8 @@
-"""What it costs to decide what a model is shown, and to count tokens.
+"""What it costs to decide what a model is shown, to count tokens, and to have a long conversation.
 
 Packing a session of 10,000 messages with stored counts into a window, beside packing one of 10;
-and counting a text, beside the bare tokenizer in the same run. Times are milliseconds.
+counting a text, beside the bare tokenizer in the same run; and the time that a turn takes outside
+the model, late in a conversation beside early in it. Times are milliseconds.
 """
 
 from __future__ import annotations
@@ -17,13 +18,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.config import ContextSettings, ModelSettings, Settings
 from engine.context import tokens
 from engine.context.budget import Material, pack
+from engine.engine import Engine
 from storage.records import Role
 from storage.store import Store
+from tests.embedded_weights import paths_under
 from tests.scripted import INFO, ScriptedBackend
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from engine.llm.base import ChatRequest, Chunk
     from storage.records import Session
 
 WORDS = "The jay hides an acorn under the oak and remembers where it was and when. "
@@ -35,8 +42,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="the only output there is")
     parser.add_argument("--runs", type=int, default=200, help="packings that are timed (200)")
+    parser.add_argument("--turns", type=int, default=2000, help="turns that are had (2000)")
     options = parser.parse_args()
-    print(json.dumps(asyncio.run(_measure(options.runs)), indent=2))
+    found = asyncio.run(_measure(options.runs)) | asyncio.run(_converse(options.turns))
+    print(json.dumps(found, indent=2))
 
 
 async def _measure(runs: int) -> dict[str, object]:
@@ -59,6 +68,50 @@ async def _measure(runs: int) -> dict[str, object]:
         "count_characters_per_second": round(ours),
         "tiktoken_characters_per_second": round(bare),
         "count_ratio": round(ours / bare, 3),
+    }
+
+
+class _Timed(ScriptedBackend):
+    """Notes how long it was asked for an answer; what the engine does meanwhile is not its time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = 0.0
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        start = time.perf_counter()
+        chunks = [chunk async for chunk in super().chat(request)]
+        self.requests.clear()
+        self.seconds += time.perf_counter() - start
+        for chunk in chunks:
+            yield chunk
+
+
+async def _converse(turns: int) -> dict[str, object]:
+    """Talk for so many turns, and compare the last 100 with the 100 after the first 100."""
+    settings = Settings(
+        model=ModelSettings(default="scripted:parrot"),
+        context=ContextSettings(summarize_after=20, keep_last=10),
+    )
+    backend = _Timed()
+    times = []
+    with tempfile.TemporaryDirectory() as folder:
+        engine = await Engine.open(settings, paths_under(Path(folder)), backends=[backend])
+        try:
+            session = await engine.library.create()
+            for n in range(turns):
+                backend.seconds, start = 0.0, time.perf_counter()
+                text = f"Remark number {n}. " + "filler words " * (n % 40)
+                await (await engine.send(session.id, text)).wait()
+                times.append((time.perf_counter() - start - backend.seconds) * 1000)
+        finally:
+            await engine.close()
+    early, late = statistics.median(times[100:200]), statistics.median(times[-100:])
+    return {
+        "turns": turns,
+        "turn_early_ms_p50": round(early, 2),
+        "turn_late_ms_p50": round(late, 2),
+        "turn_ratio": round(late / early, 2),
     }
 
 
