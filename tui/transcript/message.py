@@ -274,9 +274,8 @@ def details(message: Message) -> str:
     usage = message.usage
     told = [time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(message.created_at))]
     if usage is not None and usage.eval_tokens is not None:
-        if usage.prompt_tokens is not None:
-            told.append(f"{usage.prompt_tokens:,} tokens read")
-        told.append(f"{usage.eval_tokens:,} written")
+        read = "" if usage.prompt_tokens is None else f"{usage.prompt_tokens:,} read, "
+        told.append(f"{read}{usage.eval_tokens:,} written")
     elif message.token_count is not None:
         told.append(f"~{message.token_count:,} tokens")
     if message.model:
@@ -284,7 +283,7 @@ def details(message: Message) -> str:
     if usage is not None and usage.first_token_seconds is not None:
         told.append(f"first after {duration(usage.first_token_seconds)}")
     if usage is not None and (speed := usage.tokens_per_second):
-        told.append(f"{speed:.1f} tokens/s")
+        told.append(f"{speed:.1f} tok/s")
     return visible(" · ".join(told))
 
 

@@ -109,6 +109,9 @@ class TranscriptApp(App[None]):
     def on_transcript_retry_requested(self, event: Transcript.RetryRequested) -> None:
         self.events.append(event)
 
+    def on_transcript_asked(self, event: Transcript.Asked) -> None:
+        self.events.append(event)
+
     def on_transcript_load_failed(self, event: Transcript.LoadFailed) -> None:
         self.events.append(event)
 
