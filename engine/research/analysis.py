@@ -116,6 +116,7 @@ async def _run(script: Path, told: bytes) -> bytes:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
+        "-S",
         str(script),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import os
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.research import analysis
 from engine.research.analysis import Keyword, OfSource, Period, analyse
-from engine.research.analysis_script import report
+from engine.research.analysis_script import read, report, written
 from storage.articles import Draft
 from tests.engine.research.support import holds
 
@@ -171,3 +174,17 @@ async def test_the_real_script_can_open_and_start_nothing_once_it_reads(tmp_path
         )
     )
     assert (await analyse([article(1)], script=file)).failure == ""
+
+
+JSON = st.recursive(
+    st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(value=JSON)
+def test_the_script_reads_and_writes_json_as_json_is(value: object) -> None:
+    assert read(json.dumps(value)) == value
+    assert json.loads(written(value)) == value
