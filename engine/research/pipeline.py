@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from engine import encoders
 from engine.context.budget import DEFAULT_WINDOW, fetched
 from engine.context.tokens import count
+from engine.embedding import WorkerEmbedder, choose_embedder
 from engine.events import ArticleFound, ResearchChanged
 from engine.llm.base import ModelError
 from engine.pool import Job, JobState, Lane
 from engine.prompts import prompt
-from engine.research import passages
 from engine.research.analysis import SCRIPT, analyse
 from engine.research.citations import unknown
-from engine.research.embedding import WorkerEmbedder, choose_embedder
 from engine.research.errors import FetchError
 from engine.research.fetching import Network
 from engine.research.guard import system_resolve
@@ -43,7 +43,7 @@ from engine.research.sources.wikipedia import Wikipedia
 from engine.research.synthesis import excerpts
 from engine.research.topics import find_topics
 from engine.research.words import urls
-from engine.research.workers import MakeExecutor, Workers, processes
+from engine.workers import MakeExecutor, Workers, processes
 from storage.errors import StorageError
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ class Research:
                 workers = await stack.enter_async_context(
                     Workers.running(desk.make_workers, desk.settings.workers)
                 )
-                warming = asyncio.create_task(workers.warm(passages.ready))
+                warming = asyncio.create_task(workers.warm(encoders.ready))
                 stack.push_async_callback(_cancelled, warming)
                 network = await stack.enter_async_context(
                     Network.open(desk.settings, desk.folder, resolve=desk.resolve)

@@ -12,8 +12,8 @@ from engine.research import passages
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.research.embedding import Embedder
-    from engine.research.workers import Workers
+    from engine.embedding import Embedder
+    from engine.workers import Workers
     from storage.articles import Draft
 
 

@@ -24,7 +24,7 @@ async def fetch_page(
     from engine.research.fetching import Network
     from engine.research.sources.base import Reach
     from engine.research.sources.pages import read_page
-    from engine.research.workers import Workers, processes
+    from engine.workers import Workers, processes
 
     settings = context.research
     if settings.offline:

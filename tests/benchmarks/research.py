@@ -27,7 +27,7 @@ from engine.events import ResearchChanged
 from engine.research.analysis import analyse
 from engine.research.outcome import Stage
 from engine.research.sources.arxiv import Arxiv
-from engine.research.workers import Workers, processes
+from engine.workers import Workers, processes
 from storage.articles import Draft
 from storage.records import Role
 from tests.embedded_weights import paths_under
@@ -128,8 +128,9 @@ async def _fetch(folder: Path, url: str, number: int) -> tuple[float, float]:
 
 async def ranking() -> dict[str, Any]:
     """How long a callback waits for the event loop while passages are embedded and compared."""
-    from engine.research.embedding import WorkerEmbedder
-    from engine.research.passages import MOST_PASSAGES, ready
+    from engine.embedding import WorkerEmbedder
+    from engine.encoders import ready
+    from engine.research.passages import MOST_PASSAGES
     from engine.research.ranking import rank
 
     text = [formats.prose(n, 70) for n in range(8)]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Iterable
 
     from engine.research.fetching import Fetcher
-    from engine.research.workers import Workers
+    from engine.workers import Workers
     from storage.articles import Draft
 
 T = TypeVar("T")

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from engine import encoders
 from engine.config import ResearchSettings
+from engine.embedding import WorkerEmbedder, choose_embedder
 from engine.research import passages
 from engine.research.citations import cited, unknown
-from engine.research.embedding import WorkerEmbedder, choose_embedder
 from engine.research.ranking import canonical, once_a_url, rank
-from engine.research.workers import Workers, processes
+from engine.workers import Workers, processes
 from storage.articles import Draft
 from tests.engine.research import formats
 from tests.engine.research.support import QUESTION, researching
@@ -122,7 +123,7 @@ def test_passages_are_whole_sentences_and_bounded() -> None:
 def test_texts_without_words_are_no_trouble() -> None:
     found = passages.cut("", [("", ""), ("", "…"), ("", "")])
     assert found.repeats == [None, None, None]
-    vectors = passages.hashed(["", *found.passages])
+    vectors = encoders.hashed(["", *found.passages])
     scored = passages.score(vectors[0], vectors[1:], found.passages, found.owners)
     assert [one.relevance for one in scored] == [0, 0, 0]
     assert np.isfinite(vectors).all()

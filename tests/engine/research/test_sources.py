@@ -19,7 +19,7 @@ from engine.research.sources.hacker_news import HackerNews
 from engine.research.sources.pages import Pages
 from engine.research.sources.stack_exchange import StackExchange
 from engine.research.sources.wikipedia import Wikipedia
-from engine.research.workers import Workers, processes
+from engine.workers import Workers, processes
 from storage.articles import Draft
 from storage.records import Role
 from storage.store import Store

@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine.research import workers as module
-from engine.research.workers import Workers, processes
+from engine import workers as module
+from engine.workers import Workers, processes
 from tests.engine.research.support import holds
 
 
@@ -102,7 +102,7 @@ async def test_workers_end_with_a_program_that_is_killed(tmp_path: Path) -> None
     script.write_text(
         "import asyncio, os\n"
         "from functools import partial\n"
-        "from engine.research.workers import Workers, processes\n"
+        "from engine.workers import Workers, processes\n"
         "async def main():\n"
         "    async with Workers.running(partial(processes, 1), 1) as workers:\n"
         "        print(await workers.run(os.getpid), flush=True)\n"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine import encoders
 from engine.llm.base import Backend, ModelError
-from engine.research import passages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.models import Models
-    from engine.research.workers import Workers
+    from engine.workers import Workers
 
 BATCH = 16
 """Texts in one piece of work: a fraction of a second's."""
@@ -45,7 +45,7 @@ class WorkerEmbedder(Embedder):
 
     def __init__(self, name: str, workers: Workers) -> None:
         self.name = name
-        self._function = passages.universal if name == "embedded" else passages.hashed
+        self._function = encoders.universal if name == "embedded" else encoders.hashed
         self._workers = workers
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

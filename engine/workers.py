@@ -1,8 +1,8 @@
 """Worker processes for what would hold up the event loop: reading pages, embedding, comparing.
 
-They live as long as one run of research. Their lifeline is a pipe: when its other end closes,
-because the run is over, was cancelled, or the program was killed, they end at once, in the middle
-of whatever they do.
+They live as long as one run of research, or while memory uses an encoder. Their lifeline is a pipe:
+when its other end closes, because the run is over, was cancelled, or the program was killed, they
+end at once, in the middle of whatever they do.
 """
 
 from __future__ import annotations
@@ -99,8 +99,11 @@ class Workers:
             raise
 
 
-def processes(count: int) -> tuple[Executor, Callable[[], None]]:
-    """An executor of `count` fresh processes, and what ends them at once."""
+def processes(count: int, niceness: int = 0) -> tuple[Executor, Callable[[], None]]:
+    """An executor of `count` fresh processes, and what ends them at once.
+
+    With a `niceness` from 1 to 19 they give way to everything else, where the system knows that.
+    """
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
@@ -108,7 +111,7 @@ def processes(count: int) -> tuple[Executor, Callable[[], None]]:
     context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads hold
     far, near = context.Pipe(duplex=False)
     executor = ProcessPoolExecutor(
-        count, mp_context=context, initializer=_begin_worker, initargs=(far,)
+        count, mp_context=context, initializer=_begin_worker, initargs=(far, niceness)
     )
     return executor, near.close
 
@@ -128,7 +131,7 @@ def _start_tracker() -> None:
             resource_tracker.ensure_running()
 
 
-def _begin_worker(lifeline: Connection) -> None:
+def _begin_worker(lifeline: Connection, niceness: int) -> None:
     """Make a new process quiet, bounded, and bound to its parent's life."""
     import os
     import signal
@@ -138,6 +141,8 @@ def _begin_worker(lifeline: Connection) -> None:
     for library in ("OPENBLAS", "OMP", "MKL", "VECLIB"):  # there is a process for each core
         os.environ[f"{library}_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if niceness and hasattr(os, "nice"):
+        os.nice(niceness)
     with open(os.devnull, "r+b") as nowhere:
         for stream in (0, 1, 2):  # what a library prints would land on the screen
             os.dup2(nowhere.fileno(), stream)
