@@ -15,7 +15,7 @@ from engine.context.material import gather
 from engine.events import BranchShown, Events, MessageAdded, Notice, SessionChanged
 from engine.library import Library
 from engine.memory.memories import Memories
-from engine.memory.recall import Recall
+from engine.memory.recall import KINDS, Recall
 from engine.models import Models, windowed
 from engine.parameters import effective
 from engine.pool import Job, Lane, Pool
@@ -28,12 +28,13 @@ from storage.records import Failure, Finish, Role, TitleOrigin
 from storage.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from engine.config import Paths, Settings
     from engine.context.budget import Packed
     from engine.llm.base import Backend
+    from engine.memory.recall import Recollection
     from engine.research.pipeline import Desk
     from storage.records import Message, Session
 
@@ -338,6 +339,22 @@ class Engine:
                 self.events.emit(Notice(text=text, severity=severity))
 
         return self.pool.submit("import conversations", Lane.UPKEEP, take_in, key="import")
+
+    async def recall(
+        self, question: str, limit: int, *, tokens: int | None = None, kinds: Sequence[str] = KINDS
+    ) -> list[Recollection]:
+        """What would be brought back for a question, the best first.
+
+        Args:
+            question: What is asked.
+            limit: How many recollections at most.
+            tokens: As many as fit, by the count of their texts.
+            kinds: What to bring back, of `engine.memory.recall.KINDS`.
+
+        Raises:
+            StorageError: The store can't be read.
+        """
+        return await self._workshop.recall.recall(question, limit, tokens=tokens, kinds=kinds)
 
     async def preview(self, session_id: str) -> Packed:
         """What a model would be shown if the last question of a session were asked now.

@@ -73,12 +73,14 @@ def _run(options: argparse.Namespace) -> int:
 
             return run(chat(options, settings, paths))
 
-        from tui.command_line import ask, backup, models, sessions, stats
+        from tui.command_line import ask, backup, memory, models, recall, sessions, stats
 
         command = {
             "ask": ask.ask,
             "research": ask.research,
             "sessions": sessions.sessions,
+            "recall": recall.recall,
+            "memory": memory.memory,
             "models": models.models,
             "stats": stats.stats,
             "context": stats.context,

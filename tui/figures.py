@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BARS = "▁▂▃▄▅▆▇█"
+EIGHTHS = "▏▎▍▌▋▊▉█"
 
 
 def count(number: int) -> str:
@@ -45,3 +46,10 @@ def sparkline(values: Sequence[float]) -> str:
     if top <= 0:
         return BARS[0] * len(values)
     return "".join(BARS[min(7, int(value / top * 8))] for value in values)
+
+
+def bar(share: float, cells: int) -> str:
+    """A bar of `share` (0 to 1) of so many cells, in eighths of one; something is never nothing."""
+    eighths = round(min(1.0, max(0.0, share)) * cells * 8) or (1 if share > 0 else 0)
+    whole, rest = divmod(eighths, 8)
+    return EIGHTHS[-1] * whole + (EIGHTHS[rest - 1] if rest else "")

@@ -16,8 +16,9 @@ from tests.engine.research.server import serving
 from tests.engine.research.support import QUESTION, research_at, researching
 from tests.scripted import ScriptedBackend
 from tests.tui.panes import lines, shown, until
+from tui.figures import bar
 from tui.screens.article import ArticleScreen
-from tui.widgets.research_charts import bar, charts
+from tui.widgets.research_charts import charts
 from tui.widgets.research_panel import ResearchPanel, article_row, source_row
 
 if TYPE_CHECKING:

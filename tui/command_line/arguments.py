@@ -19,6 +19,9 @@ exit codes:
   143  ended by a signal (128 and its number); what had come of an answer is kept
 """
 
+MEMORIES = ("fact", "episode", "skill")
+"""The kinds of memories."""
+
 SESSION = "a session's id, the beginning of one, or `last`"
 
 
@@ -54,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_chat(commands)
     _add_research(commands)
     _add_sessions(commands)
+    _add_recall(commands)
+    _add_memory(commands)
     _add_models(commands)
     _add_stats(commands)
     backup = commands.add_parser("backup", help="copy all conversations to a file")
@@ -242,6 +247,79 @@ def _add_sessions(commands: argparse._SubParsersAction[_Parser]) -> None:
 
     restore = actions.add_parser("restore", help="bring a deleted or archived conversation back")
     restore.add_argument("session", help="its whole id")
+
+
+def _add_recall(commands: argparse._SubParsersAction[_Parser]) -> None:
+    recall = commands.add_parser(
+        "recall",
+        help="what would be brought back from memory for a question, and why",
+        description="What would be brought back from memory for a question: what was said in\n"
+        "earlier conversations, and of the facts, episodes and skills what shares its words.",
+        epilog=CODES,
+    )
+    recall.add_argument("question", nargs="+", help="what is asked, in ordinary words")
+    recall.add_argument("--limit", type=_positive, default=5, metavar="N", help="at most N (5)")
+    recall.add_argument(
+        "--tokens", type=_positive, metavar="N", help="of what was said, as much as N tokens hold"
+    )
+    recall.add_argument(
+        "--kinds",
+        nargs="+",
+        choices=("message", *MEMORIES),
+        default=("message", *MEMORIES),
+        metavar="KIND",
+        help="only message, fact, episode or skill; one or more of them",
+    )
+    recall.add_argument("--explain", action="store_true", help="what spoke for each, with its part")
+    recall.add_argument("--json", action="store_true", help="print it as JSON, the reasons too")
+
+
+def _add_memory(commands: argparse._SubParsersAction[_Parser]) -> None:
+    memory = commands.add_parser(
+        "memory", help="list, search, show, add, edit, pin and forget what is remembered"
+    )
+    actions = memory.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+
+    lister = actions.add_parser("list", help="the pinned memories, then the newest")
+    search = actions.add_parser("search", help="the memories that share words with a query")
+    search.add_argument("query", nargs="+", help="words")
+    for finder in (lister, search):
+        finder.add_argument(
+            "--kinds",
+            nargs="+",
+            choices=MEMORIES,
+            metavar="KIND",
+            help="only fact, episode or skill; one or more of them",
+        )
+        finder.add_argument(
+            "--limit", type=_positive, default=50, metavar="N", help="at most N (50)"
+        )
+        finder.add_argument(
+            "--superseded", action="store_true", help="the facts, too, that hold no more"
+        )
+
+    show = actions.add_parser("show", help="a memory, its sources and what it said before")
+
+    remember = actions.add_parser("remember", help="keep something")
+    remember.add_argument("text", nargs="+", help="what to remember, as a sentence")
+    remember.add_argument("--kind", choices=MEMORIES, default="fact", help="fact by default")
+    remember.add_argument(
+        "--name", default="", help="what a fact is about, or what a skill is called"
+    )
+
+    edit = actions.add_parser("edit", help="say a memory in other words")
+    pin = actions.add_parser("pin", help="let a memory be thought of at every question")
+    unpin = actions.add_parser("unpin", help="let it be thought of when it fits")
+    forget = actions.add_parser("forget", help="remove a memory for good")
+    for action in (show, edit, pin, unpin, forget):
+        action.add_argument("memory", help="its id, or the beginning of it")
+    edit.add_argument("text", help="what it shall say")
+    forget.add_argument(
+        "--everywhere", action="store_true", help="strike it out of its messages, too"
+    )
+    forget.add_argument("-y", "--yes", action="store_true", help="don't ask")
+    for action in actions.choices.values():
+        action.add_argument("--json", action="store_true", help="print what came of it as JSON")
 
 
 def _add_models(commands: argparse._SubParsersAction[_Parser]) -> None:

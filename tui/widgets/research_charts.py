@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from textual.content import Content
 
-from tui.figures import sparkline
+from tui.figures import bar, sparkline
 from tui.widgets.figures import WIDEST, heading, pair
 from tui.widgets.rows import MUTED, Row, fit, one_line, text_row
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 LABEL_CELLS = 15
 MOST_PERIODS = 12
-EIGHTHS = "▏▎▍▌▋▊▉█"
 
 
 def charts(report: Report, width: int) -> Iterator[Row]:
@@ -61,13 +60,6 @@ def bar_row(label: str, share: float, figure: str, width: int, style: str = "$ac
             (f" {figure}", ""),
         )
     )
-
-
-def bar(share: float, cells: int) -> str:
-    """A bar of `share` (0 to 1) of so many cells, in eighths of one; something is never nothing."""
-    eighths = round(min(1.0, max(0.0, share)) * cells * 8) or (1 if share > 0 else 0)
-    whole, rest = divmod(eighths, 8)
-    return EIGHTHS[-1] * whole + (EIGHTHS[rest - 1] if rest else "")
 
 
 def histogram_row(counts: Sequence[int], width: int) -> Row:
