@@ -384,6 +384,8 @@ class Engine:
             backend=backend,
             info=info,
             options=options_of(settings),
+            think=settings.model.think,
+            keep_alive=settings.ollama.keep_alive,
             priority=settings.context.priority,
         )
 

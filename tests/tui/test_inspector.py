@@ -10,7 +10,7 @@ import pytest
 
 from engine import vitals
 from engine.config import MemorySettings
-from engine.llm.base import Chunk
+from engine.llm.base import ChatRequest, Chunk
 from engine.memory.recall import Recall, Recollection
 from engine.pool import Job, JobState, Lane
 from storage.records import Finish, Role, Usage
@@ -85,11 +85,19 @@ class TestTabs:
         async with shown(Inspector(engine)) as (inspector, pilot):
             inspector.focus_panel()
             seen = []
-            for key in ("2", "4", "right", "left", "left", "1"):
+            for key in ("2", "4", "right", "left", "left", "1", "5"):
                 await pilot.press(key)
                 await until(pilot, lambda: panel_of(inspector).has_focus)
                 seen.append(inspector.tab)
-            assert seen == ["Memory", "Workers", "Tokens", "Workers", "Research", "Tokens"]
+            assert seen == [
+                "Memory",
+                "Workers",
+                "Request",
+                "Workers",
+                "Research",
+                "Tokens",
+                "Request",
+            ]
 
     async def test_switch_by_a_click(self, engine: Engine) -> None:
         async with shown(Inspector(engine)) as (inspector, pilot):
@@ -387,7 +395,56 @@ class TestWorkers:
             assert built <= 3
 
 
-@pytest.mark.parametrize("tab", ["Tokens", "Memory", "Workers"])
+class TestRequest:
+    async def test_show_exactly_what_was_sent(self, tmp_path: Path) -> None:
+        backend = ScriptedBackend(["Yes."])
+        async with (
+            running_engine(tmp_path, backend) as engine,
+            shown(Inspector(engine), width=42, height=60) as (inspector, pilot),
+        ):
+            inspector.tab = "Request"
+            turn = await engine.send(None, "```python\n[bold]\x1b[31mred\n```")
+            inspector.session_id = turn.session_id
+            await turn.wait()
+            await see(pilot, inspector, "Sent  scripted:parrot", "1 system", "2 user", "Options")
+            text = text_of(inspector)
+            assert "```python" in text
+            assert "[bold]␛[31mred" in text
+            assert line_with(inspector, "context length")[-1] == "2048"
+            inspector.focus_panel()
+            await pilot.press("y")
+            assert msgspec.json.decode(pilot.app.clipboard, type=ChatRequest) == backend.requests[0]
+
+    async def test_before_a_call_show_what_would_be_sent(self, engine: Engine) -> None:
+        session_id = await answered(engine, USAGE)
+        async with shown(Inspector(engine), width=42, height=60) as (inspector, pilot):
+            inspector.tab = "Request"
+            await see(pilot, inspector, "With the first question")
+            inspector.focus_panel()
+            await pilot.press("y")
+            assert pilot.app.clipboard == ""
+            inspector.session_id = session_id
+            await see(pilot, inspector, "Not sent yet", "What would be sent", "2 user", "Why?")
+            [message, *_] = await engine.library.page(session_id, 0, 1)
+            await engine.library.pin(message)
+            await see(pilot, inspector, "pinned")
+            await pilot.press("y")
+            request = msgspec.json.decode(pilot.app.clipboard, type=ChatRequest)
+            assert request == (await engine.preview(session_id)).request
+            await (await engine.send(session_id, "Again?")).wait()
+            await see(pilot, inspector, "Sent  scripted:parrot", "Again?")
+            assert "Not sent" not in text_of(inspector)
+
+    async def test_say_why_nothing_can_be_shown(self, engine: Engine) -> None:
+        session_id = await answered(engine, USAGE)
+        await engine.library.use_model(session_id, "scripted:lyrebird")
+        async with shown(Inspector(engine), width=42) as (inspector, pilot):
+            inspector.session_id = session_id
+            inspector.tab = "Request"
+            await see(pilot, inspector, "no model lyrebird")
+
+
+@pytest.mark.parametrize("tab", ["Tokens", "Memory", "Workers", "Request"])
 @pytest.mark.parametrize("width", [34, 44, 80])
 async def test_every_tab_fits_its_width(tmp_path: Path, tab: str, width: int) -> None:
     go_on = asyncio.Event()
@@ -402,7 +459,14 @@ async def test_every_tab_fits_its_width(tmp_path: Path, tab: str, width: int) ->
             inspector.session_id = turn.session_id
             await until(pilot, lambda: turn.packed is not None)
             await see(
-                pilot, inspector, {"Tokens": "~1", "Memory": "% · capital", "Workers": "save"}[tab]
+                pilot,
+                inspector,
+                {
+                    "Tokens": "~1",
+                    "Memory": "% · capital",
+                    "Workers": "save",
+                    "Request": "Options",
+                }[tab],
             )
             panel = panel_of(inspector)
             for row in panel._rows:

@@ -80,7 +80,7 @@ class ChatScreen(Screen[None]):
             "ctrl+o,f4",
             "toggle_inspector",
             "Inspector",
-            "Tokens, memory, research, workers; again hides",
+            "Tokens, memory, research, workers, the last request; again hides",
         ),
         _key("ctrl+t", "choose_model", "Model", "Choose which model answers"),
         _key("ctrl+r", "retry", "Retry", "Ask for the last answer once more", show=False),

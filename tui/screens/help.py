@@ -28,6 +28,7 @@ SECTIONS = {
     "FindBar": "Finding",
     "SessionList": "Conversations",
     "Inspector": "Inspector",
+    "RequestPanel": "The last request",
 }
 """The widgets whose keys are listed, by the name of their class, in this order."""
 

@@ -294,7 +294,7 @@ def _ended(message: Message) -> Span:
         return Span(" · denied", ("status",))
     took = (message.finished_at or message.created_at) - message.created_at
     state, style = ("done", "status") if failure is None else ("failed", "error")
-    return Span(f" · {state} · {duration(took)}" if took > 0 else f" · {state}", (style,))
+    return Span(f" · {state} · {duration(took)}" if took >= 0.001 else f" · {state}", (style,))
 
 
 def _one_line(text: str, end: Span, width: int) -> Line:

@@ -14,6 +14,7 @@ from textual.widget import Widget
 
 from engine.events import ContextPacked, Event, SessionDeleted
 from tui.widgets.memory_panel import MemoryPanel
+from tui.widgets.request_panel import RequestPanel
 from tui.widgets.research_panel import ResearchPanel
 from tui.widgets.rows import MUTED, RowView
 from tui.widgets.tokens_panel import TokensPanel
@@ -34,10 +35,11 @@ PANELS: dict[str, Callable[[Engine], Panel]] = {
     "Memory": MemoryPanel,
     "Research": ResearchPanel,
     "Workers": WorkersPanel,
+    "Request": RequestPanel,
 }
 """The tabs, in order."""
 
-GAP = "  "
+GAP = " "
 """Between two names on the bar of tabs."""
 
 SESSIONS_REMEMBERED = 16
@@ -45,7 +47,7 @@ SESSIONS_REMEMBERED = 16
 
 
 class Inspector(Vertical):
-    """Tokens, memory, research and workers of the session that is open.
+    """Tokens, memory, research, workers and the last request of the session that is open.
 
     A tab's panel is made when it is first looked at, and works only while it is seen.
     """
@@ -55,6 +57,7 @@ class Inspector(Vertical):
         Binding("2", "tab('Memory')", "Memory", show=False),
         Binding("3", "tab('Research')", "Research", show=False),
         Binding("4", "tab('Workers')", "Workers", show=False),
+        Binding("5", "tab('Request')", "Request", show=False),
         Binding("left", "turn(-1)", "Previous tab", show=False),
         Binding("right", "turn(1)", "Next tab", show=False),
     ]
