@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from engine.config import Paths, Settings
+    from engine.llm.catalog import KnownModel
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,42 @@ class Models:
         self.current = info
         self._tell("ready")
         return info
+
+    def fetch(self, ref: str) -> Job[ModelInfo]:
+        """Get a model that is not there yet, in the background; its job tells how far it is."""
+
+        async def work(job: Job[ModelInfo]) -> ModelInfo:
+            provider, name = split_ref(ref)
+
+            def progress(done: int, total: int | None) -> None:
+                share = done / total if total else None
+                size = f"{done / 1e6:,.0f}" + (f" of {total / 1e6:,.0f}" if total else "")
+                job.report(share, f"{size} MB")
+
+            backend = await self.backend(provider)
+            await backend.fetch(name, progress)
+            return await self._describe(ref)
+
+        return self._pool.submit(f"fetch the model {ref}", Lane.DOWNLOAD, work)
+
+    async def remove(self, ref: str) -> None:
+        """Delete a model. When it was the one that answers, another is looked for.
+
+        Raises:
+            ModelError: It is not there, or its server does not delete it.
+        """
+        provider, name = split_ref(ref)
+        await (await self.backend(provider)).remove(name)
+        if self.current is not None and self.current.ref == ref:
+            self.current = self._finding = None
+            self.find()
+
+    async def to_be_had(self) -> list[KnownModel]:
+        """The embedded models that could be fetched and are not there."""
+        from engine.llm import catalog
+
+        there = {model.name for model in await asyncio.to_thread(catalog.installed, self._paths)}
+        return [known for known in catalog.KNOWN.values() if known.name not in there]
 
     async def ready(self, ref: str | None = None) -> tuple[Backend, ModelInfo]:
         """The model `ref`, or the default one, ready to be asked; waits for its download.

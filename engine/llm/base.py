@@ -10,7 +10,9 @@ import msgspec
 from storage.records import Failure, Role, ToolCall, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
+
+    Progress = Callable[[int, int | None], None]
 
 
 class ModelError(Exception):
@@ -176,6 +178,27 @@ class Backend(ABC):
     @abstractmethod
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """One vector a text, in order. Length and norm are the model's own."""
+
+    async def fetch(self, model: str, progress: Progress) -> None:
+        """Get a model that is not there yet. Cancelled, it goes on next time where it ended.
+
+        Args:
+            model: Its name, as the backend knows it.
+            progress: Told the bytes that have come and, when known, their number.
+        """
+        raise ModelError(
+            "unsupported",
+            f"{self.provider} can't be asked for more models.",
+            "Add them on its server.",
+        )
+
+    async def remove(self, model: str) -> None:
+        """Delete a model and free its place on the disk."""
+        raise ModelError(
+            "unsupported",
+            f"{self.provider} can't be asked to delete models.",
+            "Delete it on its server.",
+        )
 
     async def warm(self, model: str) -> None:  # noqa: B027 (a backend need not)
         """Do what is slow before the first question comes. Most backends have nothing to do."""

@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.llm import catalog
+from engine.llm import catalog, weights
 from engine.llm.base import Backend, Chunk, ModelError, ModelInfo, Options, TokenCount
 from engine.llm.catalog import KNOWN, InstalledModel
 from engine.llm.embedded_child import EmbeddedChild, RuntimeMissingError, library_folder, log_file
 from engine.llm.gguf import short_count
 from engine.llm.runtime_library import fetch_runtime_library
-from engine.llm.weights import check
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
 
     from engine.config import EmbeddedSettings, Paths
-    from engine.llm.base import ChatRequest
+    from engine.llm.base import ChatRequest, Progress
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +70,14 @@ class Embedded(Backend):
     async def describe(self, model: str) -> ModelInfo:
         """What is known of an installed model."""
         return self._info(catalog.find(self._paths, model))
+
+    async def fetch(self, model: str, progress: Progress) -> None:
+        """Fetch a known model, or the GGUF file at an address, and check it."""
+        await weights.add(self._paths, model, progress=progress)
+
+    async def remove(self, model: str) -> None:
+        """Delete a model's weights, unless they lie in a folder of the user's own."""
+        await asyncio.to_thread(catalog.remove, self._paths, model)
 
     async def warm(self, model: str) -> None:
         """Start the child ahead of the first question, unless one is being answered.
@@ -205,7 +212,7 @@ class Embedded(Backend):
             return child
 
     async def _start(self, model: InstalledModel, window: int) -> EmbeddedChild:
-        file = await check(self._paths, model)
+        file = await weights.check(self._paths, model)
 
         async def start() -> EmbeddedChild:
             return await EmbeddedChild.start(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from engine.config import OllamaSettings
     from engine.context.tokens import Counter
-    from engine.llm.base import ChatMessage, ChatRequest, Options, ToolSpec
+    from engine.llm.base import ChatMessage, ChatRequest, Options, Progress, ToolSpec
 
 DEFAULT_WINDOW = 4096
 """Tokens: what the server gives a model when neither a request nor the model asks for a window."""
@@ -130,6 +130,26 @@ class Ollama(Backend):
 
         await self._meet(request.model)
         return await estimate(request, f"{self.provider}:{request.model}")
+
+    async def fetch(self, model: str, progress: Progress) -> None:
+        """Let the server pull a model; it keeps the layers that have come if this is cancelled."""
+        layers: dict[str, tuple[int, int]] = {}
+        async with self._asking(model, seconds=None) as client:
+            parts = cast(
+                "AsyncGenerator[ollama.ProgressResponse, None]",
+                await client.pull(model, stream=True),
+            )
+            async with aclosing(parts):
+                async for part in parts:
+                    if part.digest and part.total:
+                        layers[part.digest] = part.completed or 0, part.total
+                        done, total = map(sum, zip(*layers.values(), strict=True))
+                        progress(done, total)
+
+    async def remove(self, model: str) -> None:
+        """Delete a model on the server."""
+        async with self._asking(model) as client:
+            await client.delete(model)
 
     async def warm(self, model: str) -> None:
         """Get the model's tokenizer."""

@@ -428,7 +428,11 @@ class ChatScreen(Screen[None]):
         else:
             from tui.screens.model_picker import ModelPicker
 
-            self.app.push_screen(ModelPicker(self._engine.models))
+            def chosen(ref: str | None) -> None:
+                if ref:
+                    self.run_worker(self.conversation.use_model(ref), group="model")
+
+            self.app.push_screen(ModelPicker(self._engine.models), chosen)
 
     async def _choose(self, ref: str) -> None:
         try:
@@ -436,6 +440,7 @@ class ChatScreen(Screen[None]):
         except ModelError as error:
             self._say(f"{error.failure.message} {error.failure.next_step}", "error")
         else:
+            await self.conversation.use_model(ref)
             self._say(f"{info.ref} answers from now on.")
 
     def action_set(self, written: str = "") -> None:

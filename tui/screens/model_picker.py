@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
 
 from engine.llm.base import ModelError
+from engine.pool import JobState
 from tui.harmless import visible
 from tui.screens.dialog import Dialog
 from tui.widgets.status_line import short
@@ -19,21 +20,27 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from engine.llm.base import ModelInfo
+    from engine.llm.catalog import KnownModel
     from engine.models import Models
+    from engine.pool import Job
 
 NAME_CELLS = 28
 
+PROGRESS_SECONDS = 0.25
+
 
 class ModelPicker(Dialog[str]):
-    """Lists what the backends offer; typing filters, Enter chooses.
+    """Lists what the backends offer; typing filters, Enter chooses and gives the model's ref.
 
-    With `once`, nothing changes but that the dialog gives the chosen model's ref.
+    What is not there can be fetched: known embedded models, and anything that is typed from Ollama.
+    With `once`, the choice changes nothing but what the dialog gives.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "move(1)", "Next", show=False, priority=True),
         Binding("up", "move(-1)", "Previous", show=False, priority=True),
         Binding("enter", "choose", "Choose", priority=True),
+        Binding("f8", "remove", "Delete from the disk", priority=True),
     ]
 
     DEFAULT_CSS = """
@@ -47,14 +54,20 @@ class ModelPicker(Dialog[str]):
         self._once = once
         self._models = models
         self._all: list[ModelInfo] = []
-        self._shown: list[ModelInfo] = []
+        self._to_be_had: list[KnownModel] = []
+        self._shown: list[ModelInfo | str] = []
+        """Models that are there, and the refs of those that could be fetched."""
+
+        self._fetching: Job[ModelInfo] | None = None
+        self._removing = ""
+        """The model that the next press deletes."""
 
     def compose(self) -> ComposeResult:
         """A filter, the list, and what is known of the model under the cursor."""
         with Vertical() as box:
             box.border_title = "Answer again with" if self._once else "Choose the model"
-            box.border_subtitle = "enter chooses · escape closes"
-            yield Input(placeholder="Type to filter")
+            box.border_subtitle = "enter chooses · f8 deletes · escape closes"
+            yield Input(placeholder="Type to filter, or a name to fetch from Ollama")
             yield OptionList()
             yield Static("Asking for models…", id="about", markup=False)
 
@@ -64,7 +77,8 @@ class ModelPicker(Dialog[str]):
 
     async def _list(self) -> None:
         self._all = await self._models.listing()
-        self._show("")
+        self._to_be_had = await self._models.to_be_had()
+        self._show(self.query_one(Input).value)
 
     def on_input_changed(self, message: Input.Changed) -> None:
         """Filter."""
@@ -72,31 +86,40 @@ class ModelPicker(Dialog[str]):
 
     def _show(self, wanted: str) -> None:
         words = wanted.lower().split()
-        self._shown = [
-            info for info in self._all if all(word in info.ref.lower() for word in words)
-        ]
+        there = [info for info in self._all if all(word in info.ref.lower() for word in words)]
+        known = {f"embedded:{known.name}": known for known in self._to_be_had}
+        fetchable = [ref for ref in known if all(word in ref.lower() for word in words)]
+        name = wanted.strip().removeprefix("ollama:")
+        if name and " " not in name and not any(name == info.name for info in there):
+            fetchable.append(f"ollama:{name}")
+        self._shown = [*there, *fetchable]
         current = self._models.current
         options = self.query_one(OptionList)
         options.clear_options()
-        options.add_options(
-            Option(_row(info, current is not None and info.ref == current.ref))
-            for info in self._shown
-        )
+        for info in there:
+            options.add_option(_row(info, current is not None and info.ref == current.ref))
+        for ref in fetchable:
+            options.add_option(_fetchable_row(ref, known.get(ref)))
+        refs = [info.ref for info in there]
         if self._shown:
-            refs = [info.ref for info in self._shown]
-            known = current is not None and current.ref in refs
-            options.highlighted = refs.index(current.ref) if current and known else 0
-        elif self._all:
-            self._tell("No model has that in its name.")
-        else:
-            self._tell(
-                "There is no model yet. Start Ollama, or run `scrubjay models add smollm2-135m`."
-            )
+            options.highlighted = refs.index(current.ref) if current and current.ref in refs else 0
 
     def on_option_list_option_highlighted(self, message: OptionList.OptionHighlighted) -> None:
         """Tell what is known of it."""
-        if message.option_index < len(self._shown):
-            self._tell(_about(self._shown[message.option_index]))
+        self._removing = ""
+        if message.option_index >= len(self._shown) or self._fetching is not None:
+            return
+        match self._shown[message.option_index]:
+            case str() as ref:
+                self._tell(self._about_fetching(ref))
+            case info:
+                self._tell(_about(info))
+
+    def _about_fetching(self, ref: str) -> str:
+        for known in self._to_be_had:
+            if ref == f"embedded:{known.name}":
+                return f"Enter fetches it once. Licence: {known.licence}. {known.note}"
+        return "Enter lets the Ollama server fetch it, if there is a model of that name."
 
     def on_option_list_option_selected(self) -> None:
         """A click chooses as Enter does."""
@@ -107,15 +130,24 @@ class ModelPicker(Dialog[str]):
         options = self.query_one(OptionList)
         options.action_cursor_down() if by > 0 else options.action_cursor_up()
 
-    def action_choose(self) -> None:
-        """Let the model under the cursor answer from now on."""
+    @property
+    def _highlighted(self) -> ModelInfo | str | None:
         place = self.query_one(OptionList).highlighted
-        if place is None or place >= len(self._shown):
-            return
-        if self._once:
-            self.dismiss(self._shown[place].ref)
-        else:
-            self.run_worker(self._choose(self._shown[place].ref), exclusive=True, group="choose")
+        return self._shown[place] if place is not None and place < len(self._shown) else None
+
+    def action_choose(self) -> None:
+        """Let the model under the cursor answer from now on; fetch it first if it is not there."""
+        match self._highlighted:
+            case None:
+                pass
+            case str() as ref if self._fetching is None:
+                self.run_worker(self._fetch(ref), exclusive=True, group="choose")
+            case str():
+                self._tell("One model is being fetched already.", failed=True)
+            case info if self._once:
+                self.dismiss(info.ref)
+            case info:
+                self.run_worker(self._choose(info.ref), exclusive=True, group="choose")
 
     async def _choose(self, ref: str) -> None:
         try:
@@ -123,12 +155,69 @@ class ModelPicker(Dialog[str]):
         except ModelError as error:
             self._tell(f"{error.failure.message} {error.failure.next_step}", failed=True)
         else:
-            self.dismiss(None)
+            self.dismiss(ref)
+
+    async def _fetch(self, ref: str) -> None:
+        """Fetch a model, then list it. Escape leaves it to go on; the Workers tab can end it."""
+        self._fetching = job = self._models.fetch(ref)
+        timer = self.set_interval(PROGRESS_SECONDS, lambda: self._tell(_progress(ref, job)))
+        self._tell(_progress(ref, job))
+        try:
+            await job.result()
+        except ModelError as error:
+            text = f"{error.failure.message} {error.failure.next_step}"
+            self.call_later(self._tell, text, failed=True)
+        except asyncio.CancelledError:
+            if job.state is not JobState.CANCELLED:
+                raise  # it is the dialog that went
+            self.call_later(self._tell, f"Fetching {ref} was cancelled.", failed=True)
+        else:
+            self.query_one(Input).value = ref.partition(":")[2]
+            await self._list()
+        finally:
+            timer.stop()
+            self._fetching = None
+
+    def action_remove(self) -> None:
+        """Delete the model under the cursor from the disk; the key is asked for twice."""
+        match self._highlighted:
+            case None | str():
+                self._tell("There is nothing to delete: it was not fetched yet.", failed=True)
+            case info if self._removing == info.ref:
+                self.run_worker(self._remove(info.ref), exclusive=True, group="choose")
+            case info:
+                self._removing = info.ref
+                size = f" and frees {_size(info.size_bytes)}" if info.size_bytes else ""
+                self._tell(f"F8 once more deletes {info.ref}{size}.", failed=True)
+
+    async def _remove(self, ref: str) -> None:
+        self._removing = ""
+        try:
+            await self._models.remove(ref)
+        except ModelError as error:
+            self._tell(f"{error.failure.message} {error.failure.next_step}", failed=True)
+        else:
+            await self._list()
 
     def _tell(self, text: str, *, failed: bool = False) -> None:
         about = self.query_one("#about", Static)
         about.set_class(failed, "-failed")
         about.update(Content(visible(text)))
+
+
+def _progress(ref: str, job: Job[ModelInfo]) -> str:
+    share = f" {job.progress:.0%}" if job.progress is not None else ""
+    return f"Fetching {ref}{share}  {job.detail}".rstrip()
+
+
+def _fetchable_row(ref: str, known: KnownModel | None) -> Content:
+    name = Content(visible(ref)).truncate(NAME_CELLS, ellipsis=True)
+    figures = f"{known.parameters:>7} {'':7} {_size(known.size_bytes):>7}" if known else ""
+    return Content.assemble(
+        ("↓ ", "$text-accent"),
+        name.pad_right(NAME_CELLS - name.cell_length).stylize("$text-muted"),
+        (f"{figures}  to fetch", "$text-muted"),
+    )
 
 
 def _row(info: ModelInfo, current: bool) -> Content:

@@ -62,7 +62,7 @@ class ParametersScreen(Dialog[Parameters]):
     def _words(self, name: str, words: str) -> str:
         if name != "persona":
             return words
-        return visible(", ".join(self._personas)) or "none is written yet; see /help"
+        return visible(", ".join(self._personas)) or "none is written yet; /persona says how"
 
     def on_input_submitted(self) -> None:
         """Keep all, if all fit; else say which does not, and go there."""

@@ -499,6 +499,14 @@ class Conversation(Vertical):
         except StorageError as error:
             self.report(error)
 
+    async def use_model(self, ref: str) -> None:
+        """Let a model answer here from now on, in later runs too."""
+        if self._session_id is not None:
+            try:
+                await self._engine.library.use_model(self._session_id, ref)
+            except StorageError as error:
+                self.report(error)
+
     # Drafts and history
 
     async def _leave(self) -> None:
