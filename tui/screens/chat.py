@@ -556,7 +556,9 @@ class ChatScreen(Screen[None]):
         self.refresh_bindings()
 
     def _tell_session(self) -> None:
-        self.query_one(StatusLine).session_id = self._session_id
+        status = self.query_one(StatusLine)
+        status.session_id = self._session_id
+        status.model = session.model if (session := self.conversation.session) else None
         if self._sessions is not None:
             self._sessions.current = self._session_id
         if self._inspector is not None:

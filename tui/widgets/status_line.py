@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.engine import Engine
+    from engine.turn import Turn
     from storage.records import Message, Usage
 
 REDRAW_SECONDS = 0.25
@@ -51,6 +52,9 @@ class StatusLine(Widget):
     ALLOW_SELECT = False
 
     session_id: reactive[str | None] = reactive(None)
+    model: reactive[str | None] = reactive(None)
+    """The model chosen for the session, as `provider:name`; None where the default answers."""
+
     undecided: reactive[int] = reactive(0)
     """How many tool calls of the session wait for consent."""
 
@@ -84,9 +88,11 @@ class StatusLine(Widget):
     def show_last(self, message: Message) -> None:
         """Take the figures of a session that is being opened from its last answer."""
         self._last = message
-        window = self._window
-        if message.usage is not None and window and message.session_id not in self._used:
-            self._count(message.session_id, message.usage, window)
+        info = self._engine.models.current
+        if info is not None and message.usage is not None and message.model == info.ref:
+            window = info.window or info.context_length
+            if window and message.session_id not in self._used:
+                self._count(message.session_id, message.usage, window)
         self.refresh()
 
     def _hear(self, event: Event) -> None:
@@ -133,11 +139,6 @@ class StatusLine(Widget):
             self._drawn_at = now
             self.refresh()
 
-    @property
-    def _window(self) -> int | None:
-        info = self._engine.models.current
-        return (info.window or info.context_length) if info else None
-
     def render(self) -> Content:
         """The line, its left cut if there is no room for both sides."""
         left = Content("  ").join([self._model(), *([state] if (state := self._state()) else [])])
@@ -146,12 +147,18 @@ class StatusLine(Widget):
         left = left.truncate(max(0, room), ellipsis=True)
         return left.pad_right(max(0, room - left.cell_length) + 1) + right
 
+    @property
+    def _turn(self) -> Turn | None:
+        turn = self._engine.turn(self.session_id) if self.session_id else None
+        return None if turn is None or turn.over else turn
+
     def _model(self) -> Content:
         models = self._engine.models
         if models.current is not None:
-            return Content.assemble(
-                ("● ", "$success"), (visible(models.current.ref), "$foreground")
-            )
+            answering = turn.info.ref if (turn := self._turn) and turn.info else None
+            ref = answering or self.model or models.current.ref
+            ready = "$success" if ref in (answering, models.current.ref) else "$primary"
+            return Content.assemble(("● ", ready), (visible(ref), "$foreground"))
         match models.state.state:
             case "looking":
                 return Content.styled("○ looking for a model…", "$text-muted")
@@ -164,8 +171,7 @@ class StatusLine(Widget):
         models = self._engine.models
         if models.current is None and models.state.share is not None:
             return progress(models.state.share, BAR_CELLS)
-        turn = self._engine.turn(self.session_id) if self.session_id else None
-        if turn is None or turn.over:
+        if self._turn is None:
             return self._idle()
         if self._reading is not None:
             return Content(f"reading {self._reading:.0%}")
