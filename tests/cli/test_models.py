@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+import httpx
+
 from tests.embedded_weights import models_folder
 
 if TYPE_CHECKING:
@@ -58,10 +60,23 @@ def test_what_is_no_model_is_told_with_the_known_names(scrubjay: Scrubjay) -> No
     assert "qwen2.5-1.5b" in refused.err
 
 
-def test_a_model_of_ollama_is_left_to_ollama(scrubjay: Scrubjay) -> None:
-    refused = scrubjay.run("models", "add", "ollama:llama3.2")
-    assert refused.code == 1
-    assert "`ollama pull llama3.2`" in refused.err
+def test_a_model_of_ollama_needs_its_server(scrubjay: Scrubjay) -> None:
+    for action in ("add", "remove"):
+        refused = scrubjay.run("models", action, "ollama:llama3.2")
+        assert refused.code == 1
+        assert "Ollama" in refused.err
+        assert "`ollama serve`" in refused.err
+
+
+def test_a_model_is_removed_from_a_server(scrubjay: Scrubjay, ollama_host: str) -> None:
+    copy = {"source": "smollm2:135m", "destination": "scrubjay-test-cli"}
+    url = f"http://{ollama_host.removeprefix('http://')}/api/copy"
+    httpx.post(url, json=copy, trust_env=False).raise_for_status()
+    removed = scrubjay.run("models", "remove", "ollama:scrubjay-test-cli", OLLAMA_HOST=ollama_host)
+    assert removed.code == 0
+    assert "`scrubjay models add ollama:scrubjay-test-cli` brings it back" in removed.out
+    again = scrubjay.run("models", "remove", "ollama:scrubjay-test-cli", OLLAMA_HOST=ollama_host)
+    assert again.code == 1
 
 
 def test_a_model_that_is_not_there_can_not_be_removed(scrubjay: Scrubjay) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.llm import catalog
 from engine.models import DEFAULT_NAME
-from tui.command_line.console import CommandError, Exit, Progress, say, say_json
+from tui.command_line.console import Exit, Progress, say, say_json
 from tui.command_line.running import opened
 
 if TYPE_CHECKING:
@@ -20,16 +20,21 @@ async def models(options: argparse.Namespace, settings: Settings, paths: Paths) 
     """Do what `scrubjay models ACTION` asks for.
 
     Raises:
-        CommandError: The model is not one to be added here.
         ModelError: It could not be fetched or removed.
     """
     match options.action:
         case "list":
             await _list(settings, paths, as_objects=options.json)
         case "add":
-            await _add(paths, options.model, options.name, options.sha256)
+            if options.model.startswith("ollama:"):
+                await _pull(settings, paths, options.model)
+            else:
+                await _add(paths, options.model, options.name, options.sha256)
         case "remove":
-            _remove(paths, options.model)
+            if options.model.startswith("ollama:"):
+                await _remove_there(settings, paths, options.model)
+            else:
+                _remove(paths, options.model)
     return Exit.DONE
 
 
@@ -85,13 +90,7 @@ def _object(info: ModelInfo) -> dict[str, Any]:
 async def _add(paths: Paths, what: str, name: str | None, sha256: str | None) -> None:
     from engine.llm import weights
 
-    provider, _, rest = what.partition(":")
-    if provider == "ollama":
-        raise CommandError(
-            "Ollama fetches its models itself.", f"Run `ollama pull {rest}` on its machine."
-        )
-    if provider == "embedded":
-        what = rest
+    what = what.removeprefix("embedded:")
     with Progress() as progress:
 
         def show(done: int, total: int | None) -> None:
@@ -102,6 +101,30 @@ async def _add(paths: Paths, what: str, name: str | None, sha256: str | None) ->
 
         model = await weights.add(paths, what, name=name, sha256=sha256, progress=show)
     say(f"embedded:{model.name} is ready ({model.size_bytes / 1e6:,.0f} MB).")
+
+
+async def _pull(settings: Settings, paths: Paths, ref: str) -> None:
+    """Let the Ollama server fetch a model."""
+    from engine.events import Event, JobChanged
+
+    async with opened(settings, paths) as engine:
+        with Progress() as progress:
+
+            def hear(event: Event) -> None:
+                if isinstance(event, JobChanged) and event.job.name.endswith(ref):
+                    progress.show(f"{event.job.detail}  {ref}".strip(), event.job.progress)
+
+            engine.events.subscribe(hear)
+            info = await engine.models.fetch(ref).result()
+    size = f" ({info.size_bytes / 1e6:,.0f} MB)" if info.size_bytes else ""
+    say(f"{info.ref} is ready{size}.")
+
+
+async def _remove_there(settings: Settings, paths: Paths, ref: str) -> None:
+    """Let the Ollama server delete a model."""
+    async with opened(settings, paths) as engine:
+        await engine.models.remove(ref)
+    say(f"Removed {ref} from the server. `scrubjay models add {ref}` brings it back.")
 
 
 def _remove(paths: Paths, name: str) -> None:
