@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 
-from engine.config import ResearchSettings
+from engine.config import MemorySettings, ModelSettings, ResearchSettings, Settings, UISettings
+from engine.engine import Engine
+from engine.events import AnswerDelta
+from engine.research import pipeline
+from engine.research.topics import find_topics
+from storage.records import Finish
+from tests.embedded_weights import models_folder, paths_under
+from tests.engine.research import formats
+from tests.engine.research.server import serving
+from tests.engine.research.support import QUESTION, research_at
+from tests.engine.support import Watch
 from tests.scripted import ScriptedBackend
-from tests.tui.chatting import chatting, settings
+from tests.tui.chatting import Chat, chatting, settings
+from tui.app import ScrubjayApp
+from tui.widgets.research_panel import ResearchPanel
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.engine.research.server import Reply, Request
+
+
+@pytest.fixture(scope="module")
+def models_dir() -> Path:
+    """The real weights, found before a test changes the home that they are cached in."""
+    return models_folder()
+
 
 def local_only(folder: Path) -> Any:
     """Settings under which research reads this folder and asks nobody outside."""
-    research = ResearchSettings(offline=True, folders=(str(folder),))
+    research = ResearchSettings(offline=True, folders=(str(folder),), embedder="words", workers=1)
     return msgspec.structs.replace(settings(), research=research)
 
 
@@ -46,3 +68,70 @@ async def test_research_without_a_question_asks_for_one(tmp_path: Path) -> None:
         await chat.say("/research")
         await chat.until(lambda: chat.composer.text == "/research ")
         assert chat.session_id is None
+
+
+async def test_the_embedded_model_answers_from_sources_that_are_seen_at_work(
+    tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, answer_arxiv = asyncio.Event(), asyncio.Event()
+
+    async def held(*args: Any, **options: Any) -> Any:
+        await begin.wait()
+        return await find_topics(*args, **options)
+
+    async def services(request: Request, reply: Reply) -> None:
+        if request.path == "/api/query":
+            await answer_arxiv.wait()
+        await formats.services(request, reply)
+
+    monkeypatch.setattr(pipeline, "find_topics", held)
+    async with serving(services) as server:
+        waits = {"read_seconds": 30.0, "request_seconds": 30.0, "source_seconds": 30.0}
+        chosen = Settings(
+            model=ModelSettings(default="embedded:smollm2-135m", max_tokens=24, temperature=0.0),
+            memory=MemorySettings(recall=False),
+            research=research_at(server.url, embedder="embedded", shown=2, results=3, **waits),
+            ui=UISettings(inspector=True),
+        )
+        engine = await Engine.open(chosen, paths_under(tmp_path, models_dir=models_dir))
+        try:
+            watch = Watch(engine)
+            app = ScrubjayApp(engine)
+            async with app.run_test(size=(180, 78), notifications=True) as pilot:
+                chat = Chat(app, pilot, engine)
+                await chat.ready()
+                await pilot.press("ctrl+o", "3")
+                await chat.until(lambda: app.screen.query(ResearchPanel))
+                await pilot.press("escape")
+                await chat.until(lambda: chat.composer.has_focus)
+                await chat.say(f"/research {QUESTION}")
+                await chat.until_shown("choosing topics")
+                await chat.until_shown("○ arxiv")
+                begin.set()
+                await chat.until_shown("● arxiv")
+                await chat.until_shown("✓ wikipedia")
+                answer_arxiv.set()
+                await chat.until_shown("✓ arxiv")
+                await chat.until_shown("compared by embedded")
+                for heading in ("Articles by source", "Relevance", "Keywords", "Published"):
+                    await chat.until_shown(heading)
+                await chat.until(lambda: chat.session_id and not engine.turn(chat.session_id), 60)
+                await chat.until_shown("Sources")
+
+                _, answer = await chat.messages()
+                assert answer.finish is Finish.COMPLETE
+                assert answer.model == "embedded:smollm2-135m"
+                kept = await engine.library.articles(answer.session_id)
+                assert {article.source for article in kept} == {
+                    "wikipedia",
+                    "hacker news",
+                    "arxiv",
+                    "stack exchange",
+                }
+                citations = await engine.library.citations(answer.id)
+                last = f"\n{len(citations)}. [{citations[len(citations)].title}]"
+                assert last in answer.content
+                assert len(watch.of(AnswerDelta)) > 5  # it streamed
+                await chat.until_shown("done")
+        finally:
+            await engine.close()
