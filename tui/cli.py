@@ -50,6 +50,12 @@ def _run(options: argparse.Namespace) -> int:
     from storage.errors import StorageError
     from tui.command_line.console import CommandError, complain
 
+    if options.command == "completions":
+        from tui.command_line.arguments import build_parser
+        from tui.command_line.completions import script
+
+        print(script(options.shell, build_parser()), end="")
+        return 0
     paths = find_paths()
     try:
         if options.command == "doctor":

@@ -31,10 +31,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     Raises:
         SystemExit: 2 when it is wrong, 0 after help; both have been printed.
     """
-    return _parser().parse_args(arguments)
+    return build_parser().parse_args(arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The command line, with every command."""
     parser = _Parser(
         prog="scrubjay",
         description="An assistant in your terminal, on local models, that remembers.\n"
@@ -76,6 +77,15 @@ def _parser() -> argparse.ArgumentParser:
         help="first save what can be read of a damaged database into a new one, and keep the old;"
         " close every other Scrubjay before",
     )
+    completions = commands.add_parser(
+        "completions",
+        help="print what a shell needs to complete this command line",
+        description="Print what a shell needs to complete this command line, such as\n"
+        '  eval "$(scrubjay completions bash)"               in ~/.bashrc\n'
+        '  eval "$(scrubjay completions zsh)"                in ~/.zshrc, after compinit\n'
+        "  scrubjay completions fish | source                 in config.fish",
+    )
+    completions.add_argument("shell", choices=("bash", "zsh", "fish"))
     return parser
 
 
