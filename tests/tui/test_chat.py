@@ -590,11 +590,11 @@ async def test_an_earlier_question_is_edited_and_its_branches_are_walked(tmp_pat
 
         chat.transcript.focus()
         await chat.pilot.press("left_square_bracket", "left_square_bracket")
-        await chat.until(lambda: chat.transcript._branches)
+        await chat.until_shown("‹ 2/2 ›")
         await chat.pilot.press("less_than_sign")
         await chat.until_shown("two")
         assert await told(chat) == ["first", "one", "second", "two"]
-        await chat.until(lambda: chat.transcript._branches)
+        await chat.until_shown("‹ 1/2 ›")
         await chat.pilot.press("greater_than_sign")
         await chat.until_shown("three")
         assert await told(chat) == ["first", "one", "second, better", "three"]

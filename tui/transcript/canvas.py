@@ -175,6 +175,13 @@ class Canvas(ScrollView):
         self._layout.pinned = pinned
         self._relay_all(changed)
 
+    def tell_branches(self, branches: Mapping[str, tuple[int, int]]) -> None:
+        """Take in which messages have alternatives, by id: their place and the number."""
+        changed = set(branches.items()) ^ set(self._layout.branches.items())
+        self._layout.branches = branches
+        self._relay_all({message_id for message_id, _ in changed})
+        self.refresh_bindings()
+
     def _relay_all(self, ids: Set[str]) -> None:
         for position in self._layout.laid_out(ids):
             self._relay(position)

@@ -11,7 +11,7 @@ from tui.transcript.live import Live
 from tui.transcript.message import Folds, MessageView, Notes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Set
+    from collections.abc import Iterator, Mapping, Set
 
     from storage.records import Message
     from tui.transcript.pages import Pages
@@ -48,6 +48,9 @@ class Layout:
 
         self.pinned: frozenset[str] = frozenset()
         """The ids of the messages that are pinned."""
+
+        self.branches: Mapping[str, tuple[int, int]] = {}
+        """By id, of the messages with alternatives: the place among them and their number."""
 
         self.details = False
         """Whether each message has a line of figures."""
@@ -141,6 +144,7 @@ class Layout:
             call=call,
             open_calls=self._open_calls(position, message) if message.tool_calls else {},
             pinned=message.id in self.pinned,
+            branch=self.branches.get(message.id),
             details=self.details,
         )
 

@@ -51,6 +51,9 @@ class Notes(NamedTuple):
     """On an answer: its calls that have no result, by id, each with what becomes of it."""
 
     pinned: bool = False
+    branch: tuple[int, int] | None = None
+    """Where there are alternatives: the place among them, from 1, and their number."""
+
     details: bool = False
     """Whether the reader wants to see figures."""
 
@@ -193,6 +196,9 @@ class MessageView:
         spans = [Span(visible(name), (style,)), Span(f" · {clock}", ("meta",))]
         if self.notes.pinned:
             spans.append(Span(" · pinned", ("pinned",)))
+        if self.notes.branch is not None:
+            place, count = self.notes.branch
+            spans.append(Span(f" · ‹ {place}/{count} ›", ("meta",)))
         return Line(tuple(spans))
 
     def _thought(self) -> list[Line]:

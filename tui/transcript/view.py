@@ -28,7 +28,7 @@ from tui.transcript.look import (
 from tui.transcript.message import Folds
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from textual.events import Click
 
@@ -88,7 +88,6 @@ class Transcript(Canvas, can_focus=True):
         super()._reset(pages)
         self._finder: Finder | None = None
         self._code_copied = ("", -1)
-        self._branches: Mapping[str, tuple[int, int]] = {}
 
     # Moving
 
@@ -246,11 +245,6 @@ class Transcript(Canvas, can_focus=True):
         if (message := self.current) is not None:
             self.post_message(self.Asked(what, message))
 
-    def tell_branches(self, branches: Mapping[str, tuple[int, int]]) -> None:
-        """Take in which messages have alternatives, by id: their place and the number."""
-        self._branches = branches
-        self.refresh_bindings()
-
     def _can_be(self, what: object, message: Message | None) -> bool:
         """Whether that can be done with a message."""
         if message is None:
@@ -262,7 +256,7 @@ class Transcript(Canvas, can_focus=True):
             return message.role is Role.USER
         if what == "pin":
             return can_be_pinned(message)
-        place, count = self._branches.get(message.id, (1, 1))
+        place, count = self._layout.branches.get(message.id, (1, 1))
         return place > 1 if what == "previous" else place < count
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
