@@ -11,6 +11,7 @@ from storage.articles import ArticleStore
 from storage.database import Database
 from storage.episodes import EpisodeStore
 from storage.facts import FactStore
+from storage.message_vectors import MessageVectors
 from storage.messages import Messages
 from storage.recall_source import RecallSource
 from storage.records import StoreFigures, UsageTotals
@@ -39,6 +40,7 @@ class Store:
         self.messages = Messages(database)
         self.search = Search(database)
         self.recall_source = RecallSource(database)
+        self.message_vectors = MessageVectors(database)
         self.episodes = EpisodeStore(database)
         self.facts = FactStore(database)
         self.skills = SkillStore(database)
@@ -105,21 +107,26 @@ class Store:
         self, *, session_id: str | None = None, since: float | None = None
     ) -> UsageTotals:
         """What answers cost, in one session or in all, from a time on or ever."""
-        conditions = ["usage IS NOT NULL"]
+        if session_id is None and since is None:
+            found = "sum(answers), total(prompt_tokens), total(eval_tokens), total(eval_seconds)"
+            sums = f"SELECT {found} FROM usage_by_day"
+        else:
+            sums = (
+                "SELECT count(*), total(prompt_tokens), total(eval_tokens), total(eval_seconds)"
+                " FROM messages WHERE usage IS NOT NULL"
+            )
         parameters: list[str | float] = []
         if session_id is not None:
-            conditions.append("session_id = ?")
+            sums += " AND session_id = ?"
             parameters.append(session_id)
         if since is not None:
-            conditions.append("finished_at >= ?")
+            sums += " AND finished_at >= ?"
             parameters.append(since)
         [(answers, prompt_tokens, eval_tokens, eval_seconds)] = await self._database.fetch_all(
-            "SELECT count(*), total(prompt_tokens), total(eval_tokens), total(eval_seconds)"
-            f" FROM messages WHERE {' AND '.join(conditions)}",
-            parameters,
+            sums, parameters
         )
         return UsageTotals(
-            answers=answers,
+            answers=answers or 0,
             prompt_tokens=int(prompt_tokens),
             eval_tokens=int(eval_tokens),
             eval_seconds=eval_seconds,
@@ -167,7 +174,7 @@ class Store:
         indexes = ["facts_index", "episodes_index", "skills_index"]
         if everything:
             indexes += ["messages_index", "titles_index"]
-        await self._database.scrub(indexes)
+        await self._database.scrub(indexes, copies=everything)
 
     async def check(self) -> list[str]:
         """What is wrong with the file; it is read as a whole. Empty when all is well."""

@@ -40,14 +40,25 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
 async def usage_by(
     database: Database, unit: Unit, *, since: float | None = None, limit: int = 100
 ) -> list[UsageRow]:
-    """The sums for each day (the latest first), or each model or session (the costliest first)."""
+    """The sums for each day (the latest first), or each model or session (the costliest first).
+
+    Days and models are summed as answers come: without `since` that costs the same after years.
+    """
+    if since is None and unit in ("day", "model"):
+        columns = (
+            f"{unit}, sum(answers), sum(prompt_tokens), sum(eval_tokens), sum(eval_seconds),"
+            " sum(first_token_seconds) / nullif(sum(first_tokens), 0) FROM usage_by_day"
+        )
+    else:
+        columns = (
+            f"{_KEYS[unit]}, count(*), total(prompt_tokens), total(eval_tokens),"
+            " total(eval_seconds), avg(json_extract(usage, '$.first_token_seconds'))"
+            " FROM messages WHERE usage IS NOT NULL AND finished_at >= :since"
+        )
     order = "1 DESC" if unit == "day" else "total(prompt_tokens) + total(eval_tokens) DESC"
     rows = await database.fetch_all(
-        f"SELECT {_KEYS[unit]}, count(*), total(prompt_tokens), total(eval_tokens),"
-        " total(eval_seconds), avg(json_extract(usage, '$.first_token_seconds'))"
-        " FROM messages WHERE usage IS NOT NULL AND finished_at >= ?"
-        f" GROUP BY 1 ORDER BY {order} LIMIT ?",
-        (since or 0.0, limit),
+        f"SELECT {columns} GROUP BY 1 ORDER BY {order} LIMIT :limit",
+        {"since": since or 0.0, "limit": limit},
     )
     return [
         UsageRow(

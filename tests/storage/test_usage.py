@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from storage.records import Finish, Role, Usage
+from storage.store import Store
 
 if TYPE_CHECKING:
-    from storage.store import Store
+    from pathlib import Path
 
 
 async def answered(
@@ -64,3 +67,43 @@ async def test_only_what_is_asked_for_is_summed(store: Store) -> None:
     assert await store.usage_by("model", since=time.time() + 60) == []
     (row,) = await store.usage_by("model", since=time.time() - 60)
     assert row.answers == 1
+
+
+async def test_the_sums_follow_what_becomes_of_answers(store: Store) -> None:
+    kept, purged = [await store.sessions.create() for _ in range(2)]
+    await answered(store, kept.id, "a:small", 5, first=0.2)
+    await answered(store, purged.id, "a:small", 50, first=0.4)
+    await answered(store, purged.id, "b:large", 7)
+    assert [row.key for row in await store.usage_by("model")] == ["a:small", "b:large"]
+    await store.sessions.delete(purged.id)
+    assert await store.sessions.purge_deleted(time.time() + 60) == 1
+    [row] = await store.usage_by("model")
+    assert (row.key, row.answers, row.prompt_tokens, row.eval_tokens) == ("a:small", 1, 10, 5)
+    assert row.first_token_seconds == pytest.approx(0.2)
+    total = await store.usage()
+    assert (total.answers, total.eval_tokens) == (1, 5)
+
+
+async def test_what_was_answered_before_the_sums_were_kept_is_in_them(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "old.db")
+    session = await store.sessions.create()
+    await answered(store, session.id, "a:small", 5, first=0.2)
+    before = await store.usage_by("model"), await store.usage_by("day"), await store.usage()
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "old.db")) as old:
+        names = [
+            (kind, name)
+            for kind, name in old.execute("SELECT type, name FROM sqlite_schema").fetchall()
+            if name.startswith(("usage_", "message_cost"))
+        ]
+        for kind, name in sorted(names, key=lambda found: found[0] != "trigger"):
+            old.execute(f"DROP {kind} IF EXISTS {name}")
+        old.execute("PRAGMA user_version = 4")
+        old.commit()
+    store = await Store.open(tmp_path / "old.db")
+    try:
+        after = await store.usage_by("model"), await store.usage_by("day"), await store.usage()
+    finally:
+        await store.close()
+    assert after == before
+    assert after[0][0].eval_tokens == 5
