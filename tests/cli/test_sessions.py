@@ -147,6 +147,80 @@ def test_an_export_into_no_folder_is_told(scrubjay: Scrubjay, kept: list[str]) -
     assert "Traceback" not in failed.err
 
 
+def test_all_are_exported_into_a_folder_and_come_back_from_it(
+    scrubjay: Scrubjay, kept: list[str], tmp_path: Path
+) -> None:
+    assert scrubjay.run("sessions", "archive", kept[1]).code == 0
+    folder = tmp_path / "exported" / "here"
+    done = scrubjay.run("sessions", "export", "--all", "--format", "json", "-o", str(folder))
+    assert done.code == 0, done
+    assert f"Wrote 2 conversations into {folder}" in done.err
+    assert len(list(folder.glob("*.json"))) == 2
+    again = scrubjay.run("sessions", "export", "--all", "--format", "json", "-o", str(folder))
+    assert again.code == 1
+    assert "--force" in again.err
+
+    other = type(scrubjay)(tmp_path / "other")
+    taken = other.run("sessions", "import", str(folder))
+    assert taken.code == 0, taken
+    assert taken.out.count("1 new conversations") == 2
+    assert [one["id"] for one in other.run("sessions", "list", "--json").json] == [kept[0]]
+    archived = other.run("sessions", "list", "--archived", "--json").json
+    assert [one["id"] for one in archived] == [kept[1]]
+    for format in ("json", "markdown"):
+        words = ("sessions", "export", kept[0], "--format", format)
+        assert other.run(*words).out == scrubjay.run(*words).out
+
+    reports = other.run("sessions", "import", "--json", str(folder)).json
+    assert [(one["new"], one["unchanged"], one["messages"]) for one in reports] == [(0, 1, 0)] * 2
+
+
+def test_an_export_into_a_folder_gets_a_name(
+    scrubjay: Scrubjay, kept: list[str], tmp_path: Path
+) -> None:
+    done = scrubjay.run("sessions", "export", kept[1], "--format", "html", "-o", str(tmp_path))
+    assert done.code == 0, done
+    [file] = tmp_path.glob("*-Old-birds-*.html")
+    assert str(file) in done.err
+    assert file.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_what_to_export_has_to_be_said(scrubjay: Scrubjay) -> None:
+    for words in ([], ["last", "--all"], ["--all"]):
+        refused = scrubjay.run("sessions", "export", *words)
+        assert refused.code == 2
+        assert refused.err
+
+
+def test_an_import_tells_what_it_left_out_and_what_it_could_not_read(
+    scrubjay: Scrubjay, tmp_path: Path
+) -> None:
+    chats = tmp_path / "conversations.json"
+    chats.write_text('[7, {"mapping": {}}]')
+    diary = tmp_path / "diary.txt"
+    diary.write_text("Dear diary")
+    missing = tmp_path / "missing"
+    done = scrubjay.run("sessions", "import", str(chats), str(diary), str(missing))
+    assert done.code == 1
+    assert "(chatgpt): 0 new conversations" in done.out
+    assert "left out: 1 × conversation: nothing is said in it" in done.out
+    assert f"{diary} is in no format that can be imported" in done.err
+    assert "oterm" in done.err
+    assert f"{missing} can't be read" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_words_are_searched_for(scrubjay: Scrubjay, kept: list[str]) -> None:
+    hits = scrubjay.run("sessions", "search", "sings", "--json").json
+    assert sorted(hit["id"] for hit in hits) == sorted(kept)
+    assert "sings" in hits[0]["snippet"]
+    found = scrubjay.run("sessions", "search", "old", "birds")
+    assert "Old birds" in found.out
+    assert "New" not in found.out
+    nothing = scrubjay.run("sessions", "search", "zebra")
+    assert (nothing.code, nothing.out) == (0, "Nothing was found.\n")
+
+
 def test_a_deleted_session_can_be_restored(scrubjay: Scrubjay, kept: list[str]) -> None:
     deleted = scrubjay.run("sessions", "delete", "--yes", kept[0])
     assert deleted.code == 0
