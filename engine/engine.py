@@ -297,16 +297,23 @@ class Engine:
         Returns:
             The turn, or None when nothing waits there.
         """
-        session = await self.library.session(session_id)
-        if not pending_calls(session) or self.turn(session_id) is not None:
-            return None
-        question, messages = await self._last_turn(session)
-        if question is None:
-            return None
-        calling = next(m for m in reversed(messages) if m.tool_calls)
-        return await self._begin(
-            question, calling, last=messages[-1], decisions=decisions, extra=extra
-        )
+        async with self._asking.setdefault(session_id, asyncio.Lock()):
+            session = await self.library.session(session_id)
+            waiting = pending_calls(session)
+            if not waiting or self.turn(session_id) is not None:
+                return None
+            question, messages = await self._last_turn(session)
+            if question is None:
+                return None
+            # The program may have died when a result was on disk and its call still on the list.
+            answered = {message.tool_call_id for message in messages}
+            for call in waiting:
+                if call.id in answered:
+                    await Consent(self._store, session_id).settle(call)
+            calling = next(m for m in reversed(messages) if m.tool_calls)
+            return await self._begin(
+                question, calling, last=messages[-1], decisions=decisions, extra=extra
+            )
 
     def load_memory(self) -> Job[None]:
         """Read what recall looks through, in the background; else the first question waits."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from engine.agent import Agent
 from engine.config import ToolSettings
-from engine.consent import ALWAYS, Decision, pending_calls
+from engine.consent import ALWAYS, PENDING, Decision, pending_calls
 from engine.events import ConsentNeeded
 from engine.llm.base import Chunk, ModelError
 from engine.turn import MOST_STEPS
@@ -147,6 +148,33 @@ async def test_calls_can_be_decided_one_at_a_time(tmp_path: Path) -> None:
         done = await agent.run("", session_id=session_id, tool_confirmations={"read-a": False})
         assert done.status == "completed"
         assert len(backend.requests) == 2
+
+
+async def test_a_call_whose_result_is_on_disk_is_not_made_again(tmp_path: Path) -> None:
+    async with agent_over(tmp_path, [reads("a", "b")], ["Done."]) as (agent, engine, _):
+        session_id = (await agent.run("Read both")).session_id
+        waiting = (await engine.library.session(session_id)).state[PENDING]
+        await agent.run("", session_id=session_id, tool_confirmations={"read-a": True})
+        # As if the program had died before the call was taken off the list.
+        await engine._store.sessions.set_state(session_id, PENDING, waiting)
+        both = {"read-a": True, "read-b": True}
+        done = await agent.run("", session_id=session_id, tool_confirmations=both)
+        assert done.status == "completed"
+        results = [m.content for m in await kept(engine, session_id) if m.role is Role.TOOL]
+        assert results == ["content of a", "content of b"]
+
+
+async def test_a_decision_made_twice_at_once_counts_once(tmp_path: Path) -> None:
+    async with agent_over(tmp_path, [reads("a")], ["Done."]) as (agent, engine, _):
+        session_id = (await agent.run("Read a")).session_id
+        decisions = {"read-a": Decision(approve=True)}
+        turns = await asyncio.gather(
+            *(engine.confirm(session_id, decisions) for _ in range(2)),
+        )
+        (turn,) = [turn for turn in turns if turn is not None]
+        await turn.wait()
+        results = [m.content for m in await kept(engine, session_id) if m.role is Role.TOOL]
+        assert results == ["content of a"]
 
 
 async def test_what_needs_no_consent_runs_at_once_beside_what_does(tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.context.patterns import PATTERNS
+from engine.context.tokens import Counter
 from engine.context.vocabulary import Vocabulary, encoding_of
+from engine.llm.base import ChatMessage, ChatRequest
+from storage.records import Role
 
 GPT_2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
 KANJI = "[一-龥\u3040-ゟ゠-ヿ]+"
@@ -115,3 +118,12 @@ def test_every_pattern_is_one_that_tiktoken_takes() -> None:
         encoding = encoding_of(vocabulary(pre=name))
         assert isinstance(encoding, tiktoken.Encoding)
         assert encoding.encode_ordinary("ab 12 漢\n")
+
+
+@pytest.mark.parametrize("unit", ["a", " ", "\n", " \n", "\t ", "=", "1", "漢", "\ud800", "'s"])
+def test_a_long_run_of_anything_is_counted_whatever_the_pattern(unit: str) -> None:
+    text = (unit * 40_000)[:40_000]
+    for name in {pattern: name for name, pattern in PATTERNS.items()}.values():
+        counter = Counter(encoding_of(vocabulary(pre=name)))
+        request = ChatRequest(model="m", messages=(ChatMessage(role=Role.USER, content=text),))
+        assert 0 < counter.count(request).tokens <= 4 * len(text)
