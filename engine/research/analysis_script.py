@@ -56,6 +56,7 @@ STOP_WORDS = frozenset(
     """.split()  # noqa: SIM905 (a list of 300 lines says no more)
 )
 
+JOINING = frozenset(("and", "for", "in", "of"))
 MARK = "|"
 """Stands for a mark in a text that no run of words goes across."""
 
@@ -177,8 +178,8 @@ def _histogram(relevances: list[float]) -> list[int]:
 def _keywords(articles: Articles) -> list[dict[str, Any]]:
     """Words, and runs of two or three, by how often they stand in the articles' beginnings.
 
-    A run may hold stop words inside but not at its ends. A word that is seen in a run is told as
-    the run.
+    A run of three may be joined by a word such as `of`. A word that is seen in a run is told as the
+    run.
     """
     share = KEYWORD_CHARACTERS // max(1, len(articles))
     begun = [f"{a['title']} . {a['text'][: max(0, share - len(a['title']))]}" for a in articles]
@@ -228,7 +229,7 @@ def _runs(words: list[str]) -> dict[str, int]:
             if tells[last]:
                 run = f"{last} {word}"
                 counts[run] = counts.get(run, 0) + 1
-            if tells[before] and last != MARK:
+            if tells[before] and (tells[last] or last in JOINING):
                 run = f"{before} {last} {word}"
                 counts[run] = counts.get(run, 0) + 1
         before, last = last, word

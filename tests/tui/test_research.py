@@ -17,11 +17,12 @@ from storage.records import Finish
 from tests.embedded_weights import models_folder, paths_under
 from tests.engine.research import formats
 from tests.engine.research.server import serving
-from tests.engine.research.support import QUESTION, research_at
+from tests.engine.research.support import QUESTION, research_at, threads
 from tests.engine.support import Watch
 from tests.scripted import ScriptedBackend
 from tests.tui.chatting import Chat, chatting, settings
 from tui.app import ScrubjayApp
+from tui.screens.article import ArticleScreen
 from tui.widgets.research_panel import ResearchPanel
 
 if TYPE_CHECKING:
@@ -135,3 +136,33 @@ async def test_the_embedded_model_answers_from_sources_that_are_seen_at_work(
                 await chat.until_shown("done")
         finally:
             await engine.close()
+
+
+async def test_a_page_with_a_hostile_title_is_shown_as_harmless_text(tmp_path: Path) -> None:
+    async def hostile(request: Request, reply: Reply) -> None:
+        page = formats.page("TITLE", 0).replace(
+            "TITLE",
+            "\x1b]0;owned\x07\x1b[31m&#27;[2J&#155;[bold red]Jay[/] \u202e[@click=app.quit]x",
+        )
+        await reply.whole(page, kind="text/html; charset=utf-8")
+
+    backend = ScriptedBackend(["They hide acorns [1]."])
+    async with serving(hostile) as server:
+        off = ("wikipedia", "hacker news", "arxiv", "stack exchange")
+        chosen = msgspec.structs.replace(settings(), research=research_at(server.url, off=off))
+        async with chatting(tmp_path, backend, size=(180, 50), chosen=chosen) as chat:
+            (await chat.engine.research_desk()).make_workers = threads
+            await chat.ready()
+            await chat.say(f"/research What does {server.url}/page say of jays?")
+            await chat.until_shown("acorns [1]")
+            await chat.until_shown("Sources")
+            await chat.pilot.press("ctrl+o", "3")
+            await chat.until_shown("compared by words")
+            await chat.until(lambda: chat.text.count("[bold red]Jay[/") == 2)  # panel and sources
+            screens = [chat.text]
+            await chat.pilot.press("enter")
+            await chat.until(lambda: isinstance(chat.app.screen, ArticleScreen))
+            await chat.until_shown("[bold red]Jay[/]")
+            screens.append(chat.text)
+            for shown in screens:
+                assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(shown)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from engine.research.sources.base import Query, Reach, Source
 from engine.research.words import clean, clean_title
 from storage.articles import Draft
+from storage.records import Role
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -25,11 +26,13 @@ class Conversations(Source):
         self._limit = limit
 
     async def find(self, query: Query, reach: Reach) -> AsyncGenerator[Draft, None]:
-        """Yield the messages that share most with the question."""
+        """Yield the messages that share most with the question, but for questions like it."""
         found = await self._store.search.messages(
             query.question, exclude_session=query.session_id, limit=self._limit
         )
         for message, _ in found:
+            if message.role is Role.USER and message.content.rstrip().endswith("?"):
+                continue
             session = await self._store.sessions.get(message.session_id)
             title = session.title if session else ""
             yield Draft(
@@ -37,7 +40,7 @@ class Conversations(Source):
                 source=self.name,
                 title=clean_title(title) or "An earlier conversation",
                 text=clean(message.content),
-                author="you" if message.role == "user" else "the assistant",
+                author="you" if message.role is Role.USER else "the assistant",
                 published_at=message.created_at,
             )
 

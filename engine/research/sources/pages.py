@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import BrokenExecutor
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,6 +15,11 @@ from storage.articles import Draft
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+_CONTROL_REFERENCE = re.compile(
+    r"&#(?:x0*(?:[0-8bcef]|1[0-9a-f])|0*(?:[0-8]|1[124-9]|2\d|3[01]))(?:;|(?!\w))", re.IGNORECASE
+)
+"""A reference to a control character, over which the reader of pages would give up."""
 
 LONGEST_TEXT = 50_000
 """Characters of a page that are kept."""
@@ -93,7 +99,7 @@ def read_html(html: str | bytes) -> MainText | None:
     import trafilatura
 
     found = trafilatura.bare_extraction(
-        html,
+        _CONTROL_REFERENCE.sub("", html) if isinstance(html, str) else html,
         with_metadata=True,
         favor_precision=True,
         include_comments=False,

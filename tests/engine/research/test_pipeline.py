@@ -280,6 +280,32 @@ async def test_offline_only_what_is_on_this_machine_is_looked_through(tmp_path: 
             assert not server.requests
 
 
+async def test_a_later_question_is_answered_from_articles_that_are_kept(tmp_path: Path) -> None:
+    async with serving(formats.services) as server:
+        research = research_at(server.url)
+        async with researching(tmp_path, research, ScriptedBackend(["So [1]."])) as engine:
+            (await engine.research_desk()).make_workers = threads
+            first = await engine.research(None, QUESTION)
+            await first.wait()
+        asked = len(server.requests)
+        offline = research_at(server.url, offline=True)
+        async with researching(tmp_path, offline, ScriptedBackend(["As before [1]."])) as engine:
+            (await engine.research_desk()).make_workers = threads
+            later = await engine.research(None, "How long do scrub jays remember a cache?")
+            answer = await later.wait()
+            told = {source.name: source for source in research_of(later).outcome.sources}
+            assert told["kept"].state is JobState.DONE
+            assert told["kept"].articles > 0
+            cited = await engine.library.citations(answer.id)
+            before = {one.url for one in await engine.library.articles(first.session_id)}
+            reused = [article for article in cited.values() if article.source in SERVICES]
+            assert len(reused) > 2
+            assert all(article.url in before for article in reused)
+            assert all(article.session_id == later.session_id for article in reused)
+            assert QUESTION not in {article.text for article in cited.values()}
+        assert len(server.requests) == asked
+
+
 async def test_a_source_can_be_switched_off(tmp_path: Path) -> None:
     async with serving(formats.services) as server:
         research = research_at(server.url, off=("arxiv", "kept"))
