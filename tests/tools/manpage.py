@@ -17,14 +17,14 @@ FILE = Path(assets.__file__).parent / "man" / "scrubjay.1"
 
 FILES = """\
 .TP
-.I ~/.config/scrubjay/settings.toml
+.I ~/.config/scrubjay/config.toml
 Settings; an environment variable SCRUBJAY_SECTION_KEY overrides a key.
 .TP
 .I ~/.local/share/scrubjay/scrubjay.db
 Everything that is kept.
 .TP
-.I ~/.local/state/scrubjay/
-The log. `scrubjay doctor` names the files of this system.
+.I ~/.local/state/scrubjay/scrubjay.log
+The log, in which nobody\(aqs words are. On macOS all three are elsewhere.
 """
 
 
