@@ -24,7 +24,7 @@ Settings; an environment variable SCRUBJAY_SECTION_KEY overrides a key.
 Everything that is kept.
 .TP
 .I ~/.local/state/scrubjay/scrubjay.log
-The log, in which nobody\(aqs words are. On macOS all three are elsewhere.
+The log, in which nobody's words are. On macOS all three are elsewhere.
 """
 
 
