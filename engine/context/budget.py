@@ -154,6 +154,12 @@ class _Draft(msgspec.Struct):
     turns: list[list[Message]]
     """Those that may be shown, oldest first."""
 
+    costs: list[int]
+    """What each of them takes, by the counts of its parts."""
+
+    used: int
+    """What all that is shown takes, by those counts; the model's own may be others."""
+
     question: list[Message]
     kept: int
     """How many of the turns are shown."""
@@ -299,8 +305,9 @@ class _Packing:
             ModelError: Nothing is left to leave out (`context_overflow`).
         """
         while (excess := (await self.count(request)).tokens - self._room) > 0:
-            if not _shrink(self._draft, excess, self._priority):
-                tokens = self.counted.tokens
+            tokens = self.counted.tokens
+            by_parts = round(excess * self._draft.used / tokens)
+            if not _shrink(self._draft, by_parts, self._priority):
                 raise ModelError(
                     "context_overflow",
                     f"The message has about {tokens:,} tokens; {request.model} has room for "
@@ -319,13 +326,16 @@ async def _draft(material: Material, room: int) -> _Draft:
     used += await count(notes(material.recollections)) + await _tokens(question)
     used += await _tokens(material.pinned) + await count(fetched(material.articles))
     turns: list[list[Message]] = []
+    costs: list[int] = []
     cut = False
     async for turn in pages:
-        used += await _tokens(turn)
+        cost = await _tokens(turn)
+        used += cost
         if used > room and material.reference is None:
             cut = True
             break
         turns.insert(0, turn)
+        costs.insert(0, cost)
         if used > room:  # compaction may make room for this one; the count of the whole tells
             cut = True
             break
@@ -336,6 +346,8 @@ async def _draft(material: Material, room: int) -> _Draft:
         pinned=[m for m in material.pinned if not any(m in turn for turn in (question, *turns))],
         tools=material.tools,
         turns=turns,
+        costs=costs,
+        used=used,
         question=question,
         kept=len(turns),
         cut=cut,
@@ -393,9 +405,10 @@ def _shrink(draft: _Draft, excess: int, priority: Sequence[str]) -> bool:
 def _slide(draft: _Draft, excess: int) -> None:
     """Leave out the oldest turns that together hold `excess` tokens; one at least."""
     draft.cut = True
-    for turn in draft.shown:
+    for cost in draft.costs[len(draft.turns) - draft.kept :]:
         draft.kept -= 1
-        excess -= sum(m.token_count or len(m.content) // 4 for m in turn)
+        draft.used -= cost
+        excess -= cost
         if excess <= 0:
             return
 

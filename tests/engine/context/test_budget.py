@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.context.budget import Material, Packed, Segment, pack
 from engine.context.tokens import count_text
-from engine.llm.base import ModelError, Options
+from engine.llm.base import ChatRequest, ModelError, Options, TokenCount
 from engine.memory.recall import Recollection
 from storage.records import Finish, Message, Role, ToolCall
 from tests.scripted import INFO, ScriptedBackend
@@ -48,6 +48,7 @@ async def packed(
     question: str = "And now?",
     recollections: Sequence[Recollection] = (),
     read: list[tuple[int, int]] | None = None,
+    backend: ScriptedBackend | None = None,
     **more: Any,
 ) -> Packed:
     messages = [*history, message(len(history), Role.USER, question)]
@@ -65,7 +66,7 @@ async def packed(
         **more,
     )
     return await pack(
-        material, backend=ScriptedBackend(), info=MODEL, options=Options(max_tokens=100)
+        material, backend=backend or ScriptedBackend(), info=MODEL, options=Options(max_tokens=100)
     )
 
 
@@ -213,3 +214,16 @@ async def test_stored_counts_are_used_and_nothing_is_counted_again() -> None:
     result = await packed(history)
     # By the stored counts, 44 tokens a message with its overhead, only a few fit.
     assert 4 <= len(shown(result)) <= 12
+
+
+async def test_a_model_that_counts_more_is_shown_fewer_turns_and_not_none() -> None:
+    class Wordy(ScriptedBackend):
+        async def count_tokens(self, request: ChatRequest) -> TokenCount:
+            return TokenCount(3 * (await super().count_tokens(request)).tokens, exact=True)
+
+    history = conversation(*(f"Remark number {n}." for n in range(100)))
+    usual = await packed(history)
+    fewer = await packed(history, backend=Wordy())
+    assert fewer.tokens <= WINDOW - 100
+    assert len(shown(usual)) / 4 < len(shown(fewer)) < len(shown(usual)) / 2
+    assert shown(fewer)[-2] == "Remark number 99."
