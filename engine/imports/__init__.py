@@ -156,6 +156,9 @@ async def _take_in(
     except (MessageExistsError, UnknownMessageError) as error:
         reader.skip("conversation", error.message)
         return
+    except (OverflowError, UnicodeEncodeError) as error:
+        reader.skip("conversation", f"the store can't keep a value in it: {error}")
+        return
     if taken.added and (conversation.articles or conversation.citations):
         await library.take_in_articles(conversation.articles, conversation.citations)
     report.messages += taken.added

@@ -101,6 +101,11 @@ def sane(seconds: Any) -> float | None:
     return float(seconds) if 0 < seconds < LATEST else None
 
 
+def whole(text: str) -> str:
+    """The text without halves of characters, which JSON can hold and nothing else can."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def session_of(
     format: str,
     key: str,

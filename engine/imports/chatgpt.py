@@ -28,6 +28,7 @@ from engine.imports.base import (
     in_session,
     sane,
     session_of,
+    whole,
 )
 from engine.imports.json_stream import JsonStream
 from storage.ids import stable_id
@@ -134,7 +135,7 @@ class ChatGptReader(Reader):
         except msgspec.ValidationError as error:
             self.skip("conversation", f"it is not as ChatGPT exports them: {error}")
             return None
-        key = chat.conversation_id or chat.id or f"{chat.create_time} {chat.title}"
+        key = whole(chat.conversation_id or chat.id or f"{chat.create_time} {chat.title}")
         placed = self._messages(chat, key)
         if not placed:
             self.skip("conversation", "nothing is said in it")
@@ -144,17 +145,17 @@ class ChatGptReader(Reader):
         session = session_of(
             self.format,
             key,
-            title=chat.title,
+            title=whole(chat.title or ""),
             created_at=created_at,
             updated_at=sane(chat.update_time) or created_at,
             placed=placed,
             told_at=told_at,
             archived=bool(chat.is_archived),
         )
-        whole = (
-            Placed(message=in_session(one.message, session), shown=one.shown) for one in placed
+        return Conversation(
+            session,
+            (Placed(message=in_session(one.message, session), shown=one.shown) for one in placed),
         )
-        return Conversation(session, whole)
 
     def _messages(self, chat: Chat, key: str) -> list[Placed]:
         """The tree, parents first; what is left out is bridged."""
@@ -192,15 +193,18 @@ class ChatGptReader(Reader):
             return None, place
         kind = content.get("content_type")
         if kind == "thoughts":
-            thinking = "\n\n".join(filter(None, (place.thinking, _thoughts(content))))
+            thinking = "\n\n".join(filter(None, (place.thinking, whole(_thoughts(content)))))
             return None, msgspec.structs.replace(place, thinking=thinking)
         text = self._told(kind, content, metadata)
         if text is None:
             return None, place
+        text = whole(text)
         calls: tuple[ToolCall, ...] = ()
         message_id = stable_id(f"{self.format}:{key}:{node_id}", at)
         if role is Role.ASSISTANT and said.recipient not in (None, ALL):
-            calls = (ToolCall(id=message_id, name=str(said.recipient), arguments={"text": text}),)
+            calls = (
+                ToolCall(id=message_id, name=whole(str(said.recipient)), arguments={"text": text}),
+            )
             text = ""
         elif role is Role.TOOL and place.call_id is None:
             self.skip("message", "the result of a tool that nobody called")

@@ -239,6 +239,20 @@ async def test_times_that_are_missing_or_mad_come_from_what_was_said_before(
     assert [one.created_at for one in shown] == [START, START, START + 3]
 
 
+async def test_halves_of_characters_stop_nothing(library: Library, tmp_path: Path) -> None:
+    tree = (
+        node("n1", None, "user", "Half a jay \ud83d"),
+        node("n2", "n1", "assistant", "print('\ud83d')", recipient="python"),
+        node("n3", "n2", "tool", "\udc26"),
+    )
+    file = written(tmp_path / "c.json", chat(*tree, current="n3", title="\ud83d jays"))
+    report = await take_in(library, file)
+    assert (report.new, report.messages, report.skipped) == (1, 3, ())
+    shown = await library.page(await only(library), 0, 9)
+    assert shown[0].content == "Half a jay ?"
+    assert (await take_in(library, file)).unchanged == 1
+
+
 async def test_an_export_that_ends_early_keeps_what_came_before(
     library: Library, tmp_path: Path
 ) -> None:

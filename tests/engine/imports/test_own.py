@@ -164,6 +164,10 @@ def spoilt(text: str, how: str) -> str:
             document["messages"][-1]["role"] = "ghost"
         case "orphan":
             document["messages"][-1]["parent_id"] = "nothing"
+        case "number":
+            document["messages"][-1]["token_count"] = 10**30
+        case "half":
+            document["session"]["state"]["draft"] = "\ud83d"
         case "no session":
             del document["session"]["id"]
     return json.dumps(document)
@@ -177,6 +181,8 @@ def spoilt(text: str, how: str) -> str:
         ("role", "ghost"),
         ("orphan", "follows one that is not in it"),
         ("no session", "`id`"),
+        ("number", "can't keep a value"),
+        ("half", "can't keep a value"),
     ],
 )
 async def test_a_file_that_is_not_whole_leaves_nothing(
