@@ -110,6 +110,7 @@ async def test_the_embedded_model_answers_from_sources_that_are_seen_at_work(
                 await chat.until_shown("○ arxiv")
                 begin.set()
                 await chat.until_shown("● arxiv")
+                await chat.until_shown("research: fetching · 5 of 6 sources…")
                 await chat.until_shown("✓ wikipedia")
                 answer_arxiv.set()
                 await chat.until_shown("✓ arxiv")

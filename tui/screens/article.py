@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from tui.harmless import visible
 from tui.screens.dialog import Dialog
+from tui.widgets.rows import MUTED
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -45,7 +46,7 @@ class ArticleScreen(Dialog[None]):
                     Content.assemble(
                         (visible(article.title), "bold $primary"),
                         "\n",
-                        (visible(about), "$text-muted"),
+                        (visible(about), MUTED),
                         "\n\n",
                         visible(article.text) or "Only the title is known.",
                     )

@@ -10,7 +10,7 @@ from textual.widgets import OptionList
 
 from tui.harmless import visible
 from tui.screens.dialog import Dialog
-from tui.widgets.rows import one_line
+from tui.widgets.rows import MUTED, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,12 +45,12 @@ class LinksScreen(Dialog[str | int]):
                         (f"[{number}] ", "$text-accent"),
                         one_line(article.title) or one_line(article.url),
                         "\n",
-                        (f"{article.source} · enter reads it", "$text-muted"),
+                        (f"{article.source} · {one_line(article.url)}", MUTED),
                     )
                     for number, article in self._cited.items()
                 ),
                 *(
-                    Content.assemble(visible(text), "\n", (visible(address), "$text-muted"))
+                    Content.assemble(visible(text), "\n", (visible(address), MUTED))
                     for text, address in self._links
                 ),
             )

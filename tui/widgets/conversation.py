@@ -26,6 +26,7 @@ from engine.events import (
     Event,
     MessageAdded,
     ModelChanged,
+    ResearchChanged,
     SessionChanged,
     SessionDeleted,
     TurnEnded,
@@ -652,6 +653,8 @@ class Conversation(Vertical):
             case ConsentNeeded(calls=calls):
                 self.transcript.tell_calls({call.id: WAITS for call in calls})
                 self.call_later(self.ask_for_consent, calls)
+            case ResearchChanged():
+                self._show_status()
             case AnswerRead(message_id=message_id, share=share):
                 self.transcript.set_status(message_id, f"reading the prompt {share:.0%}")
                 self._status_of = message_id
@@ -712,7 +715,7 @@ class Conversation(Vertical):
             if place:
                 status = "queued · answered after the one above"
             else:
-                status = self._waiting()
+                status = _looking_up(turn) or self._waiting()
                 self._status_of = answer.id
             self.transcript.set_status(answer.id, status)
 
@@ -728,11 +731,25 @@ class Conversation(Vertical):
         return f"{state.detail}{share}" or "waiting for a model…"
 
 
+def _looking_up(turn: Turn) -> str:
+    """What research does for an answer; empty when it is done or there is none."""
+    if turn.research is None or turn.research.stage in ("answer", "done", "stopped"):
+        return ""
+    from tui.widgets.research_panel import STAGES
+
+    outcome = turn.research.outcome
+    over = sum(source.state.over for source in outcome.sources)
+    sources = f" · {over} of {len(outcome.sources)} sources" if outcome.stage == "fetch" else ""
+    return f"research: {STAGES[outcome.stage]}{sources}…"
+
+
 def _session_of(event: Event) -> str | None:
     match event:
         case MessageAdded(message=message) | AnswerEnded(message=message):
             return message.session_id
         case SessionChanged(session=session):
             return session.id
+        case ResearchChanged(research=research):
+            return research.session_id
         case _:
             return getattr(event, "session_id", None)
