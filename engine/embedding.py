@@ -25,15 +25,19 @@ BATCH = 16
 
 LOOK_SECONDS = 1.0
 
+SPACES = {"embedded": "universal-sentence-encoder-multilingual-3", "words": "words"}
+
 
 class Embedder(ABC):
     """Makes vectors of texts.
 
     Attributes:
         name: As settings and the screen name it.
+        space: The model. Vectors of different ones can't be compared.
     """
 
     name: str
+    space: str
 
     @abstractmethod
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -45,6 +49,7 @@ class WorkerEmbedder(Embedder):
 
     def __init__(self, name: str, workers: Workers) -> None:
         self.name = name
+        self.space = SPACES[name]
         self._function = encoders.universal if name == "embedded" else encoders.hashed
         self._workers = workers
 
@@ -62,7 +67,7 @@ class ServerEmbedder(Embedder):
     """Asks a model server."""
 
     def __init__(self, name: str, backend: Backend) -> None:
-        self.name = name
+        self.name = self.space = name
         self._backend = backend
         self._model = name.partition(":")[2]
 

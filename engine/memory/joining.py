@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from heapq import merge
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -73,12 +74,15 @@ class Known:
         return msgspec.structs.replace(message, content=" ".join(text.split()))
 
     def joined(self, messages: Iterable[Recollection], limit: int) -> list[Recollection]:
-        """All on one scale: the best, and beside them what is pinned."""
-        everything = [*self.recollections, *messages]
-        pinned = [one for one in everything if one.pinned][:PINNED_AT_MOST]
-        others = [one for one in everything if not one.pinned]
-        best = sorted(others, key=lambda one: -one.score)[:limit]
-        return sorted([*pinned, *best], key=lambda one: -one.score)
+        """The best of all, and beside them what is pinned; the order of the messages stays.
+
+        They come by rank, which their likelihoods tell less well.
+        """
+        merged = list(merge(self.recollections, messages, key=lambda one: -one.score))
+        pinned = [one for one in merged if one.pinned][:PINNED_AT_MOST]
+        best = [one for one in merged if not one.pinned][:limit]
+        shown = set(map(id, [*pinned, *best]))
+        return [one for one in merged if id(one) in shown]
 
 
 class _Ended(msgspec.Struct, frozen=True):

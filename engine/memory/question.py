@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 from engine.memory import words as language
 
@@ -72,6 +76,18 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     years: frozenset[int]
     span: tuple[date, date] | None
     """The days that words like "last week" mean."""
+
+
+def as_told(text: str, speakers: Iterable[str]) -> str:
+    """A question in the words of whoever would answer it: a speaker's name is `I`, or `my`.
+
+    Messages say `I`, so their vectors are nearer to this than to the question as it was asked.
+    """
+    names = [re.escape(name) for name in speakers if name not in ("user", "assistant")]
+    if not names:
+        return text
+    named = re.compile(rf"\b(?:{'|'.join(names)})('s)?(?!\w)", re.IGNORECASE)
+    return named.sub(lambda found: "my" if found[1] else "I", text)
 
 
 def read(text: str, speakers: frozenset[str], now: float | None = None) -> Question:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engine.memory.index import LexicalIndex
     from engine.memory.question import Question
     from engine.memory.topics import Topics
+    from engine.memory.vectors import Vectors
 
     Column = NDArray[np.floating[Any]]
     Docs = NDArray[np.intp]
@@ -29,6 +30,12 @@ K1, B = 0.9, 0.4
 
 CANDIDATES = 3_000
 """Of more messages than this, the ones that promise most by their words are looked at closely."""
+
+NEAREST = 300
+"""And so many whose vectors are nearest."""
+
+SAMPLE = 1_000
+"""What is usual for a cosine is told by about so many messages."""
 
 TERMS = 32
 """Of a longer question, such as a pasted text, the most telling stems count."""
@@ -47,6 +54,13 @@ class Signals(msgspec.Struct):
 
     docs: Docs
     columns: dict[str, Column]
+
+
+class Meant(msgspec.Struct, frozen=True):
+    """What a question means, and what has been said, as vectors."""
+
+    question: NDArray[np.float32]
+    vectors: Vectors
 
 
 class Matches:
@@ -118,7 +132,12 @@ class Matches:
 
 
 def signals(
-    index: LexicalIndex, topics: Topics, question: Question, *, allowed: Docs | None = None
+    index: LexicalIndex,
+    topics: Topics,
+    question: Question,
+    *,
+    allowed: Docs | None = None,
+    meaning: Meant | None = None,
 ) -> Signals:
     """The columns for the messages worth a look.
 
@@ -127,16 +146,23 @@ def signals(
         topics: Up to date with the index.
         question: What is looked for.
         allowed: Only these messages; by default all.
+        meaning: The question's vector, and those of the messages.
     """
     match = Matches(index, question)
     rough = (
         _share(match.own) + _share(match.window) + 0.5 * _share(match.sessions)[index.session.view]
     )
     rough += 0.5 * _share(match.kindred)
-    docs = np.arange(match.size) if allowed is None else allowed
+    everything = docs = np.arange(match.size) if allowed is None else allowed
     if len(docs) > CANDIDATES:
-        docs = np.sort(docs[np.argpartition(-rough[docs], CANDIDATES)[:CANDIDATES]])
+        docs = everything[np.argpartition(-rough[everything], CANDIDATES)[:CANDIDATES]]
+        if meaning is not None:
+            near = meaning.vectors.nearness(meaning.question, everything)
+            docs = np.union1d(docs, everything[np.argpartition(-near, NEAREST)[:NEAREST]])
+        docs = np.sort(docs)
     columns: dict[str, Column] = {}
+    if meaning is not None:
+        _meaning(columns, index, meaning, docs, everything)
     _words(columns, match, docs)
     _session(columns, match, docs)
     columns["topic"] = topics.likeness(index, match.terms, docs)
@@ -145,6 +171,19 @@ def signals(
     _form(columns, index, question, docs)
     _asked(columns, question)
     return Signals(docs, columns)
+
+
+def _meaning(
+    columns: dict[str, Column], index: LexicalIndex, meaning: Meant, docs: Docs, everything: Docs
+) -> None:
+    """Cosines, as how unusual they are: each model has a scale of its own."""
+    vectors, question = meaning.vectors, meaning.question
+    usual = everything[:: max(1, len(everything) // SAMPLE)]
+    columns["near"] = _unusual(vectors.nearness(question, docs), vectors.nearness(question, usual))
+    columns["near_window"] = _unusual(
+        vectors.window_nearness(question, index, docs),
+        vectors.window_nearness(question, index, usual),
+    )
 
 
 def _words(columns: dict[str, Column], match: Matches, docs: Docs) -> None:
@@ -262,6 +301,12 @@ def _saturated(counts: NDArray[Any], length: Column) -> Column:
     """BM25's share of a term that occurs so often in a text of that length (1 is the mean)."""
     share: Column = (counts * (K1 + 1) / (counts + K1 * (1 - B + B * length))).astype(np.float32)
     return share
+
+
+def _unusual(values: Column, usual: Column) -> Column:
+    """Values in units of how much usual ones differ from their mean."""
+    unusual: Column = (values - usual.mean()) / max(float(usual.std()), 1e-6)
+    return unusual
 
 
 def _with_neighbours(index: LexicalIndex, docs: Docs, counts: Column) -> tuple[Docs, Column]:

@@ -10,16 +10,18 @@ from __future__ import annotations
 import asyncio
 import re
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from engine.memory import words as language
+from engine.memory.question import as_told
 from storage.waiting import to_its_end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
+    from engine.memory.meaning import Meaning
     from engine.memory.shelf import Ranked, Shelf
     from storage.recall_source import Found
     from storage.records import Role
@@ -42,13 +44,17 @@ KINDS = ("message", "fact", "episode", "skill")
 PAGE = 500
 """Messages indexed at a time."""
 
+VECTORS_PAGE = 1_000
+"""Vectors read at a time; a question waits for no more than these."""
+
 
 class Reason(msgspec.Struct, frozen=True):
     """One ground on which a message was brought back."""
 
     name: str
-    """`words`, `neighbours`, `session`, `topic`, `kindred words`, `speaker`, `date` or `form`; of
-    what is no message: `words` or `pinned`."""
+    """`words`, `neighbours`, `session`, `topic`, `kindred words`, `speaker`, `date`, `form`,
+    `meaning` (with an embedder); of what is no message: `words` or
+    `pinned`."""
 
     share: float
     """Its part in all that spoke for the message, from 0 to 1."""
@@ -89,8 +95,15 @@ class Recollection(msgspec.Struct, frozen=True, kw_only=True):
 class Recall:
     """Finds recollections in a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, meaning: Meaning | None = None) -> None:
+        """Keep where to look.
+
+        Args:
+            store: What was said.
+            meaning: Its vectors; without it, or while they are not there, words have to do.
+        """
         self._store = store
+        self._meaning = meaning
         self._shelves: dict[str | None, Shelf] = {}
         self._reading: dict[str | None, asyncio.Lock] = {}
 
@@ -148,8 +161,11 @@ class Recall:
         )
         messages: list[Recollection] = []
         if "message" in kinds:
+            vector = await self._vector(query, entity_id)
             async with self._reading.setdefault(entity_id, asyncio.Lock()):
                 shelf = await self._up_to_date(entity_id)
+                if vector is not None:
+                    await self._take_vectors(shelf, entity_id)
                 ranked = await _in_thread(
                     lambda: shelf.rank(
                         query,
@@ -158,6 +174,7 @@ class Recall:
                         before=before,
                         likely=likely,
                         now=now,
+                        vector=vector,
                     )
                 )
             words = _any_of(ranked.words)
@@ -201,7 +218,28 @@ class Recall:
         """
         async with self._reading.setdefault(entity_id, asyncio.Lock()):
             shelf = await self._up_to_date(entity_id)
+            while await self._take_vectors(shelf, entity_id):
+                pass
             await _in_thread(shelf.settle)
+
+    async def _vector(self, query: str, entity_id: str | None) -> Any:
+        """The question's vector, unless that would take long."""
+        if self._meaning is None or self._meaning.space is None:
+            return None
+        async with self._reading.setdefault(entity_id, asyncio.Lock()):
+            speakers = tuple((await self._up_to_date(entity_id)).index.speakers)
+        return await self._meaning.of(as_told(query, speakers))
+
+    async def _take_vectors(self, shelf: Shelf, entity_id: str | None) -> bool:
+        """Read vectors that were kept since the last time; whether there may be more."""
+        space = self._meaning.space if self._meaning is not None else None
+        if space is None:
+            return False
+        page = await self._store.message_vectors.after(
+            space, shelf.vectors.newest, user_id=entity_id, limit=VECTORS_PAGE
+        )
+        await _in_thread(partial(shelf.vectors.put, shelf.index, page))
+        return len(page) == VECTORS_PAGE
 
     async def _up_to_date(self, entity_id: str | None) -> Shelf:
         """The index of what a person said and was told, with all that is kept now."""

@@ -11,12 +11,13 @@ import numpy as np
 from engine.memory import question as questions
 from engine.memory.index import Entry, LexicalIndex
 from engine.memory.likelihood import likelihood
-from engine.memory.ranking import signals
+from engine.memory.ranking import Meant, signals
 from engine.memory.topics import Topics
-from engine.memory.weights import BY_GROUND
+from engine.memory.vectors import Vectors
+from engine.memory.weights import BY_GROUND, BY_GROUND_WITH_VECTORS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -39,6 +40,7 @@ class Shelf:
     def __init__(self) -> None:
         self.index = LexicalIndex()
         self.topics = Topics()
+        self.vectors = Vectors()
         self.newest: tuple[int, str] = (0, "")
         """The key and id of the last message that was read."""
 
@@ -80,6 +82,7 @@ class Shelf:
         before: int = 0,
         likely: float = 0.0,
         now: float | None = None,
+        vector: NDArray[np.float32] | None = None,
     ) -> Ranked:
         """The messages that fit a question, best first, without repetitions.
 
@@ -91,6 +94,7 @@ class Shelf:
             likely: When none is as likely of use as this, from 0 to 1, there is none. Beside one
                 that is, others may stand that are somewhat less.
             now: What relative times count from, in seconds since the epoch; by default now.
+            vector: The question's, of length one.
         """
         index = self.index
         asked = questions.read(query, frozenset(index.speakers), now)
@@ -98,10 +102,15 @@ class Shelf:
         if not asked.stems or not len(allowed):
             return Ranked()
         self.settle()
-        found = signals(index, self.topics, asked, allowed=allowed)
-        grounds = _grounds(found)
-        order = np.argsort(-sum(grounds.values()), kind="stable")
+        meant = None
+        if vector is not None and self.vectors.serve(index, vector):
+            meant = Meant(vector, self.vectors)
+        found = signals(index, self.topics, asked, allowed=allowed, meaning=meant)
+        grounds = _grounds(found, BY_GROUND)
         chances = likelihood(found.columns, grounds)
+        if meant is not None:
+            grounds = _grounds(found, BY_GROUND_WITH_VECTORS)
+        order = np.argsort(-sum(grounds.values()), kind="stable")
         enough = ALONG * likely if chances.max() >= likely else likely
         order = order[chances[order] >= enough]
         distinct = self._distinct(order, found.docs, frozenset(asked.stems))
@@ -175,10 +184,10 @@ def _reasons(grounds: dict[str, Column], places: NDArray[np.intp]) -> list[list[
     ]
 
 
-def _grounds(found: Signals) -> dict[str, Column]:
+def _grounds(found: Signals, by_ground: Mapping[str, Mapping[str, float]]) -> dict[str, Column]:
     """What each ground adds to the scores."""
     grounds: dict[str, Column] = {}
-    for ground, weights in BY_GROUND.items():
+    for ground, weights in by_ground.items():
         grounds[ground] = np.zeros(len(found.docs), np.float32)
         for name, weight in weights.items():
             grounds[ground] += np.float32(weight) * found.columns[name]

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from engine.memory.recall import Recall
 from storage.records import Role
 from storage.store import Store
+from tests.benchmarks.embedders import meaning
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -37,23 +38,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--embedder", choices=["none"], default="none")
+    parser.add_argument("--embedder", default="none", help="none, embedded or ollama:NAME")
     arguments = parser.parse_args()
     conversations = json.loads(arguments.data.read_text("utf-8"))["conversations"]
-    lines, figures = asyncio.run(measured(conversations))
+    lines, figures = asyncio.run(measured(conversations, arguments.embedder))
     arguments.run.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
     print(json.dumps(figures, indent=1))
 
 
-async def measured(conversations: list[Conversation]) -> tuple[list[dict[str, Any]], Any]:
+async def measured(
+    conversations: list[Conversation], embedder: str = "none"
+) -> tuple[list[dict[str, Any]], Any]:
     """The lines of the run, and what it cost."""
     lines: list[dict[str, Any]] = []
     loads: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        async with await Store.open(Path(folder) / "recall.db") as store:
+        async with (
+            await Store.open(Path(folder) / "recall.db") as store,
+            meaning(store, embedder) as meant,
+        ):
             turns = {one["id"]: await kept(store, one) for one in conversations}
+            started = time.perf_counter()
+            if meant is not None:
+                await meant.catch_up()
+            embed_seconds = time.perf_counter() - started
             for conversation in conversations:
-                recall = Recall(store)
+                recall = Recall(store, meant)
                 started = time.perf_counter()
                 await recall.load(conversation["id"])
                 loads.append(time.perf_counter() - started)
@@ -64,6 +74,8 @@ async def measured(conversations: list[Conversation]) -> tuple[list[dict[str, An
     return lines, {
         "questions": len(lines),
         "messages": sum(map(len, turns.values())),
+        "embedder": embedder,
+        "embed_seconds": round(embed_seconds, 1),
         "load_seconds": round(statistics.mean(loads), 3),
         "p50_ms": round(statistics.median(times), 2),
         "p95_ms": round(times[int(len(times) * 0.95)], 2),

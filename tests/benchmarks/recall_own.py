@@ -25,6 +25,7 @@ import msgspec
 from engine.memory.recall import Recall
 from storage.records import Role
 from storage.store import Store
+from tests.benchmarks.embedders import meaning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,8 +81,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    answers = asyncio.run(asked())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--embedder", default="none", help="none, embedded or ollama:NAME")
+    answers = asyncio.run(asked(parser.parse_args().embedder))
     print(json.dumps(msgspec.to_builtins(figures(answers)), indent=1))
 
 
@@ -102,12 +104,17 @@ def figures(answers: Iterable[Answer]) -> Figures:
     )
 
 
-async def asked() -> list[Answer]:
+async def asked(embedder: str = "none") -> list[Answer]:
     """Keep the chats in a fresh store and ask every question."""
     with tempfile.TemporaryDirectory() as folder:
-        async with await Store.open(Path(folder) / "recall.db") as store:
+        async with (
+            await Store.open(Path(folder) / "recall.db") as store,
+            meaning(store, embedder) as meant,
+        ):
             names = await kept(store)
-            recall = Recall(store)
+            if meant is not None:
+                await meant.catch_up()
+            recall = Recall(store, meant)
             answers = []
             for question in questions():
                 ranked = await recall.recall(question.text, 10, now=ASKED_AT, likely=0.0)
