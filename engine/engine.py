@@ -47,6 +47,9 @@ SECONDS_A_DAY = 86_400.0
 RESEARCHED = "researched"
 """The key in a session's state that holds the ids of the questions that are looked up first."""
 
+PACKED_KEPT = 16
+"""Of so many sessions it is known what their model was last shown."""
+
 LAST_TURN_PAGE = 8
 """Messages read at a time to find the last question."""
 
@@ -91,6 +94,7 @@ class Engine:
         self._afterwards = Afterwards(self._workshop, self.library)
         self._desk: Desk | None = None
         self._turns: dict[str, list[Turn]] = {}
+        self._packed: dict[str, Packed] = {}
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @classmethod
@@ -363,6 +367,13 @@ class Engine:
         """
         return await self._workshop.recall.recall(question, limit, tokens=tokens, kinds=kinds)
 
+    def packed(self, session_id: str) -> Packed | None:
+        """What the model was last shown in a session; None where it was not asked in this run."""
+        turn = self.turn(session_id)
+        if turn is not None and turn.packed is not None:
+            return turn.packed
+        return self._packed.get(session_id)
+
     async def preview(self, session_id: str) -> Packed:
         """What a model would be shown if the last question of a session were asked now.
 
@@ -503,6 +514,11 @@ class Engine:
         return turn
 
     def _turn_over(self, turn: Turn) -> None:
+        if turn.packed is not None:
+            self._packed.pop(turn.session_id, None)
+            self._packed[turn.session_id] = turn.packed
+            if len(self._packed) > PACKED_KEPT:
+                del self._packed[next(iter(self._packed))]
         turns = self._turns[turn.session_id]
         turns.remove(turn)
         if not turns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -72,7 +73,12 @@ async def answered(engine: Engine, *usages: Usage) -> str:
     for usage in usages:
         await engine._store.messages.append(session.id, role=Role.USER, content="Why?")
         await engine._store.messages.append(
-            session.id, role=Role.ASSISTANT, content="So.", usage=usage, model="scripted:parrot"
+            session.id,
+            role=Role.ASSISTANT,
+            content="So.",
+            usage=usage,
+            model="scripted:parrot",
+            token_count=2,
         )
     await engine._store.messages.append(
         session.id, role=Role.ASSISTANT, content="", finish=Finish.INTERRUPTED
@@ -149,6 +155,55 @@ class TestTokens:
             assert line_with(inspector, "ever") == ["ever", "3", "3,702", "180"]
             await (await engine.send(session_id, "Again?")).wait()
             await until(pilot, lambda: line_with(inspector, "ever")[1:] == ["4", "3,712", "181"])
+
+    async def test_list_answers_models_and_days(self, engine: Engine) -> None:
+        slow = msgspec.structs.replace(USAGE, eval_seconds=6.0, prompt_tokens=20_000)
+        untold = Usage(first_token_seconds=1.5, total_seconds=2.0)
+        session_id = await answered(engine, USAGE, slow, untold)
+        async with shown(Inspector(engine), width=42, height=60) as (inspector, pilot):
+            inspector.session_id = session_id
+            await see(pilot, inspector, "Answers", "Models", "Days")
+            rows = [line.split() for line in text_of(inspector).splitlines()]
+            at = next(at for at, row in enumerate(rows) if row[:2] == ["read", "written"])
+            assert [row[1:] for row in rows[at + 1 : at + 4]] == [
+                ["~2", "1.5", "s"],
+                ["20.0k", "60", "250", "ms", "10.0"],
+                ["1,234", "60", "250", "ms", "30.0"],
+            ]
+            at = next(at for at, row in enumerate(rows) if row[1:2] == ["Models"])
+            model, bar, tokens = rows[at + 1]
+            assert (model, set(bar), tokens) == ("scripted:parrot", {"█"}, "21.4k")
+            assert line_with(inspector, time.strftime(" %b "))[-1] == "21.4k"
+
+    async def test_parts_fold_by_keys_and_stay_so(self, engine: Engine) -> None:
+        session_id = await answered(engine, USAGE, USAGE)
+        async with shown(Inspector(engine), width=42, height=60) as (inspector, pilot):
+            inspector.session_id = session_id
+            await see(pilot, inspector, "▾ Last answer", "first token after", "▾ Days")
+            inspector.focus_panel()
+            await pilot.press("enter", "down", "space")
+            await see(pilot, inspector, "▸ Last answer", "▸ Totals", "▾ Answers")
+            assert "first token after" not in text_of(inspector)
+            assert "session" not in text_of(inspector)
+            await (await engine.send(session_id, "Again?")).wait()
+            await see(pilot, inspector, "▸ Last answer", "11 of 2,048")
+            await pilot.press("space")
+            await see(pilot, inspector, "▾ Totals", "session")
+
+    @pytest.mark.parametrize("width", [34, 42, 80, 200])
+    async def test_all_parts_fit_their_width(self, engine: Engine, width: int) -> None:
+        session_id = await answered(engine, USAGE, USAGE)
+        async with shown(Inspector(engine), width=width, height=20) as (inspector, pilot):
+            inspector.session_id = session_id
+            panel = panel_of(inspector)
+            await until(pilot, lambda: panel.region_of("Days"))
+            for row in panel._rows:
+                for line in row.paint(panel.row_width):
+                    assert line.cell_length <= panel.row_width
+            inspector.focus_panel()
+            for _ in range(60):
+                await pilot.press("down")
+            assert panel.scroll_offset.y == panel.max_scroll_y
 
     async def test_count_chunks_while_an_answer_comes_and_say_it_is_about(
         self, tmp_path: Path
@@ -396,24 +451,25 @@ class TestWorkers:
 
 
 class TestRequest:
-    async def test_show_exactly_what_was_sent(self, tmp_path: Path) -> None:
+    async def test_show_exactly_what_was_sent_before_anybody_looked(self, tmp_path: Path) -> None:
         backend = ScriptedBackend(["Yes."])
-        async with (
-            running_engine(tmp_path, backend) as engine,
-            shown(Inspector(engine), width=42, height=60) as (inspector, pilot),
-        ):
-            inspector.tab = "Request"
+        async with running_engine(tmp_path, backend) as engine:
             turn = await engine.send(None, "```python\n[bold]\x1b[31mred\n```")
-            inspector.session_id = turn.session_id
             await turn.wait()
-            await see(pilot, inspector, "Sent  scripted:parrot", "1 system", "2 user", "Options")
-            text = text_of(inspector)
-            assert "```python" in text
-            assert "[bold]␛[31mred" in text
-            assert line_with(inspector, "context length")[-1] == "2048"
-            inspector.focus_panel()
-            await pilot.press("y")
-            assert msgspec.json.decode(pilot.app.clipboard, type=ChatRequest) == backend.requests[0]
+            async with shown(Inspector(engine), width=42, height=60) as (inspector, pilot):
+                inspector.session_id = turn.session_id
+                inspector.tab = "Request"
+                await see(
+                    pilot, inspector, "Sent  scripted:parrot", "1 system", "2 user", "Options"
+                )
+                text = text_of(inspector)
+                assert "```python" in text
+                assert "[bold]␛[31mred" in text
+                assert line_with(inspector, "context length")[-1] == "2048"
+                inspector.focus_panel()
+                await pilot.press("y")
+                sent = msgspec.json.decode(pilot.app.clipboard, type=ChatRequest)
+                assert sent == backend.requests[0]
 
     async def test_before_a_call_show_what_would_be_sent(self, engine: Engine) -> None:
         session_id = await answered(engine, USAGE)

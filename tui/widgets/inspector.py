@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from engine.events import ContextPacked, Event, SessionDeleted
+from engine.events import ContextPacked, Event
 from tui.widgets.memory_panel import MemoryPanel
 from tui.widgets.request_panel import RequestPanel
 from tui.widgets.research_panel import ResearchPanel
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from textual import events
     from textual.app import ComposeResult
 
-    from engine.context.budget import Packed
     from engine.engine import Engine
     from tui.widgets.panel import Panel
 
@@ -41,9 +40,6 @@ PANELS: dict[str, Callable[[Engine], Panel]] = {
 
 GAP = " "
 """Between two names on the bar of tabs."""
-
-SESSIONS_REMEMBERED = 16
-"""Of so many sessions it is known what their model was last shown."""
 
 
 class Inspector(Vertical):
@@ -79,7 +75,6 @@ class Inspector(Vertical):
     def __init__(self, engine: Engine, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._engine = engine
-        self._packed: dict[str, Packed] = {}
         self._panels: dict[str, Panel] = {}
         self._bar = TabBar(list(PANELS))
 
@@ -143,27 +138,12 @@ class Inspector(Vertical):
     def _tell(self) -> None:
         panel = self._panels.get(self.tab)
         if panel is not None:
-            panel.show_session(self.session_id, self._packed_now())
-
-    def _packed_now(self) -> Packed | None:
-        if self.session_id is None:
-            return None
-        turn = self._engine.turn(self.session_id)
-        if turn is not None and turn.packed is not None:
-            return turn.packed
-        return self._packed.get(self.session_id)
+            packed = self._engine.packed(self.session_id) if self.session_id else None
+            panel.show_session(self.session_id, packed)
 
     def _take(self, event: Event) -> None:
-        match event:
-            case ContextPacked(session_id=session_id, packed=packed):
-                self._packed.pop(session_id, None)
-                self._packed[session_id] = packed
-                if len(self._packed) > SESSIONS_REMEMBERED:
-                    del self._packed[next(iter(self._packed))]
-                if session_id == self.session_id:
-                    self._tell()
-            case SessionDeleted(session_id=session_id):
-                self._packed.pop(session_id, None)
+        if isinstance(event, ContextPacked) and event.session_id == self.session_id:
+            self._tell()
         for panel in self._panels.values():
             panel.take(event)
 

@@ -175,6 +175,8 @@ class RowView(ScrollView, can_focus=True):
             self._move_to(found)
         elif by < 0:
             self.scroll_home(animate=False)  # the headings above the first row
+        else:
+            self.scroll_relative(y=by, animate=False)  # what is below the last one
 
     def action_page(self, by: int) -> None:
         """Move the cursor by what fits on the screen."""

@@ -1,16 +1,17 @@
-"""The Tokens tab: how full the window is, what the last answer cost, and what all of them did."""
+"""The Tokens tab: how full the window is, what the last answers cost, and what all of them did."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from engine.events import AnswerDelta, AnswerEnded, AnswerRead, MessageAdded
 from storage.errors import StorageError
 from storage.records import Finish, Role, UsageTotals
-from tui.figures import count, duration, sparkline
+from tui.figures import bar, count, duration, sparkline
 from tui.widgets.context_meter import meter_rows, parts_answered, parts_packed
 from tui.widgets.days import Days
 from tui.widgets.figures import WIDEST, heading, note, pair
@@ -18,15 +19,27 @@ from tui.widgets.panel import Panel
 from tui.widgets.rows import MUTED, Row, fit, one_line, text_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from engine.context.budget import Packed
     from engine.engine import Engine
     from engine.events import Event
     from storage.records import Message, Usage
+    from storage.usage import UsageRow
 
 MESSAGES_READ = 80
-"""Of the end of the session, for the speeds of its last answers."""
+"""Of the end of the session, for what its last answers cost."""
+
+ANSWERS_LISTED = 10
+MODELS_LISTED = 6
+DAYS_LISTED = 7
+LABEL_CELLS = 16
+
+TIGHT = 38
+"""Under so many cells, answers are listed without the time to their first token."""
+
+ROOMY = 60
+"""From so many cells on, answers are listed with their models, and names are longer."""
 
 
 class Writing:
@@ -52,10 +65,19 @@ class Totals(NamedTuple):
     session: UsageTotals | None
     today: UsageTotals
     ever: UsageTotals
+    models: Sequence[UsageRow]
+    days: Sequence[UsageRow]
 
 
 class TokensPanel(Panel):
-    """Counts of tokens: of the turn that is being answered, of the last one, and in sum."""
+    """Counts of tokens: of the turn that is being answered, of the last ones, and in sum.
+
+    Everything but the window can be folded.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,space", "choose", "Fold", tooltip="Fold or unfold a part of the figures"),
+    ]
 
     pause = 0.25  # figures that change faster can't be read
 
@@ -64,13 +86,34 @@ class TokensPanel(Panel):
         self._writing: dict[str, Writing] = {}
         self._answers: list[Message] = []
         self._totals: Totals | None = None
-        self._ever: UsageTotals | None = None
+        self._folded: set[str] = set()
 
     def build(self, width: int) -> Iterator[Row]:
-        """The meter, the answer, the sums."""
+        """The meter, the answer, the sums, and where they come from."""
         yield from self._window(width)
         yield from self._answer(width)
-        yield from self._sums(width)
+        if self._totals is not None:
+            yield from self._sums(self._totals, width)
+        if len(self._answers) > 1:
+            yield from self._last_answers(width)
+        if self._totals is not None and self._totals.ever.answers:
+            yield from self._bars("Models", self._totals.models, width)
+            yield from self._bars("Days", self._totals.days, width)
+
+    def action_choose(self) -> None:
+        """Fold or unfold the part that the cursor is on."""
+        if self.cursor is not None:
+            self._folded ^= {self.cursor}
+            self.rebuild()
+
+    def _part(self, name: str, detail: str = "", title: str = "") -> Iterator[Row]:
+        """The heading of a part that can be folded."""
+        arrow = "▸" if name in self._folded else "▾"
+        line = Content.assemble(
+            (f" {arrow} {title or name}", "bold $text-primary"), (f"  {detail}", MUTED)
+        )
+        yield text_row("")
+        yield text_row(line, key=name)
 
     def show_session(self, session_id: str | None, packed: Packed | None) -> None:
         """Show another session, or another turn of it."""
@@ -94,8 +137,6 @@ class TokensPanel(Panel):
                     writing.chunks += 1
             case AnswerEnded(message=message):
                 self._writing.pop(message.id, None)
-                if self._ever is not None and message.usage is not None:
-                    self._ever = _with(self._ever, message.usage)
                 self._read_soon()
             case _:
                 return
@@ -122,15 +163,19 @@ class TokensPanel(Panel):
                 page = await library.page(session_id, max(0, end - MESSAGES_READ), end)
                 answers = [m for m in page if m.role is Role.ASSISTANT and m.usage is not None]
                 of_session = await library.usage(session_id=session_id)
-            today = await library.usage(since=Days().today)
-            # This one goes over every answer; from then on they are added as they come.
-            self._ever = self._ever or await library.usage()
+            totals = Totals(
+                of_session,
+                await library.usage(since=Days().today),
+                await library.usage(),
+                await library.usage_by("model", limit=MODELS_LISTED),
+                await library.usage_by("day", limit=DAYS_LISTED),
+            )
         except StorageError as error:
             self.notify(str(error), severity="error", markup=False)
             return
         if session_id == self.session_id:
             self._answers = answers
-            self._totals = Totals(of_session, today, self._ever)
+            self._totals = totals
             self.touch()
 
     def _window(self, width: int) -> Iterator[Row]:
@@ -168,14 +213,16 @@ class TokensPanel(Panel):
 
     def _answer(self, width: int) -> Iterator[Row]:
         if self._written is not None:
-            yield heading("Answer", "being written")
-            yield from _progress(self._written, width)
+            yield from self._part("Answer", "being written")
+            if "Answer" not in self._folded:
+                yield from _progress(self._written, width)
+                yield from self._speeds(width)
         elif self._answers:
             last = self._answers[-1]
-            yield heading("Last answer", one_line(last.model or ""))
-            assert last.usage is not None
-            yield from _costs(last.usage, width)
-        yield from self._speeds(width)
+            yield from self._part("Answer", one_line(last.model or ""), "Last answer")
+            if "Answer" not in self._folded:
+                yield from _costs(last, width)
+                yield from self._speeds(width)
 
     def _speeds(self, width: int) -> Iterator[Row]:
         speeds = [
@@ -190,34 +237,68 @@ class TokensPanel(Panel):
                 Content.styled(f" {told}", MUTED),
             )
 
-    def _sums(self, width: int) -> Iterator[Row]:
-        if self._totals is None:
+    def _sums(self, totals: Totals, width: int) -> Iterator[Row]:
+        yield from self._part("Totals")
+        if "Totals" in self._folded:
             return
-        yield heading("Totals")
         measure = min(width, WIDEST) - 2
         yield _columns("", "answers", "read", "written", measure, MUTED)
-        for label, totals in (
-            ("session", self._totals.session),
-            ("today", self._totals.today),
-            ("ever", self._totals.ever),
+        for label, sums in (
+            ("session", totals.session),
+            ("today", totals.today),
+            ("ever", totals.ever),
         ):
-            if totals is not None:
+            if sums is not None:
                 yield _columns(
                     label,
-                    count(totals.answers),
-                    count(totals.prompt_tokens),
-                    count(totals.eval_tokens),
+                    count(sums.answers),
+                    count(sums.prompt_tokens),
+                    count(sums.eval_tokens),
                     measure,
                 )
 
+    def _last_answers(self, width: int) -> Iterator[Row]:
+        yield from self._part("Answers", "the newest first")
+        if "Answers" in self._folded:
+            return
+        days = Days()
+        yield _figures_of(("", "read", "written", "first", "tok/s", "  model"), width, MUTED)
+        for message in reversed(self._answers[-ANSWERS_LISTED:]):
+            usage = message.usage
+            assert usage is not None
+            first, speed = usage.first_token_seconds, usage.tokens_per_second
+            read = "" if usage.prompt_tokens is None else count(usage.prompt_tokens)
+            figures = (
+                read,
+                _written_tokens(message),
+                "" if first is None else duration(first),
+                "" if speed is None else f"{speed:.1f}",
+            )
+            yield _figures_of(
+                (days.short(message.created_at), *figures, f"  {one_line(message.model or '')}"),
+                width,
+            )
 
-def _with(totals: UsageTotals, usage: Usage) -> UsageTotals:
-    return UsageTotals(
-        answers=totals.answers + 1,
-        prompt_tokens=totals.prompt_tokens + (usage.prompt_tokens or 0),
-        eval_tokens=totals.eval_tokens + (usage.eval_tokens or 0),
-        eval_seconds=totals.eval_seconds + (usage.eval_seconds or 0.0),
-    )
+    def _bars(self, name: str, rows: Sequence[UsageRow], width: int) -> Iterator[Row]:
+        yield from self._part(name, "read and written")
+        if name in self._folded:
+            return
+        most = max(row.prompt_tokens + row.eval_tokens for row in rows) or 1
+        label_cells = LABEL_CELLS if width < ROOMY else 2 * LABEL_CELLS
+        room = max(1, min(width, 2 * WIDEST) - label_cells - 9)
+        for row in rows:
+            tokens = row.prompt_tokens + row.eval_tokens
+            yield text_row(
+                Content.assemble(
+                    " ",
+                    (
+                        fit(one_line(_day(row.key) if name == "Days" else row.key), label_cells),
+                        MUTED,
+                    ),
+                    (fit(" " + bar(tokens / most, room - 1), room), "$primary"),
+                    f"{count(tokens):>6}",
+                )
+            )
 
 
 def _progress(writing: Writing, width: int) -> Iterator[Row]:
@@ -230,13 +311,15 @@ def _progress(writing: Writing, width: int) -> Iterator[Row]:
         yield pair("speed", f"~{speed:.1f} tokens/s", width)
 
 
-def _costs(usage: Usage, width: int) -> Iterator[Row]:
+def _costs(message: Message, width: int) -> Iterator[Row]:
+    usage = message.usage
+    assert usage is not None
     if usage.prompt_tokens is not None:
         yield pair("prompt", f"{count(usage.prompt_tokens)} tokens", width)
     if usage.cached_tokens:
         yield pair("  of it cached", f"{count(usage.cached_tokens)} tokens", width)
-    if usage.eval_tokens is not None:
-        yield pair("answer", f"{count(usage.eval_tokens)} tokens", width)
+    if written := _written_tokens(message):
+        yield pair("answer", f"{written} tokens", width)
     if usage.first_token_seconds is not None:
         yield pair("first token after", duration(usage.first_token_seconds), width)
     if usage.load_seconds:
@@ -254,3 +337,24 @@ def _columns(
     return text_row(
         Content.assemble(" ", (fit(label, measure - len(figures)), MUTED), (figures, style))
     )
+
+
+def _written_tokens(message: Message) -> str:
+    """What the model wrote, as its server says; an estimate where it did not come to that."""
+    if message.usage is not None and message.usage.eval_tokens is not None:
+        return count(message.usage.eval_tokens)
+    return "" if message.token_count is None else f"~{count(message.token_count)}"
+
+
+def _figures_of(cells: Sequence[str], width: int, style: str = "") -> Row:
+    """A row of the list of answers: its time, its figures, and its model where there is room."""
+    at, read, written, first, speed, model = cells
+    line = f"{read:>6} {written:>7}" + (f" {first:>7}" if width >= TIGHT else "") + f" {speed:>6}"
+    shown = fit(model, width - ROOMY + 20) if width >= ROOMY else ""
+    return text_row(Content.assemble((f" {fit(at, 6)}", MUTED), (line, style), (shown, MUTED)))
+
+
+def _day(key: str) -> str:
+    """A day as people write it, from `YYYY-MM-DD`."""
+    when = time.strptime(key, "%Y-%m-%d")
+    return f"{time.strftime('%a', when)} {when.tm_mday} {time.strftime('%b', when)}"
