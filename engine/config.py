@@ -163,6 +163,10 @@ class ResearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     allow_private: bool = False
     """Whether pages that you did not name may be fetched from this machine or a local network."""
 
+    proxy: str = ""
+    """`http://host:port` through which pages are fetched; the environment's proxy is not used.
+    It resolves names, so that of pages you did not name only the addresses can be checked."""
+
     user_agent: str = "Scrubjay (+https://github.com/scrubjay/scrubjay)"
     connections: int = 4
     """Requests at a time, to each source."""
@@ -198,6 +202,11 @@ class ResearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     workers: int = 2
     """Processes that read pages and compare texts."""
+
+    def __post_init__(self) -> None:
+        """Refuse a proxy of another kind, which would fail with each page."""
+        if self.proxy and not self.proxy.startswith(("http://", "https://")):
+            raise ValueError(f"proxy is {self.proxy!r}, and begins with neither http nor https")
 
 
 class StorageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

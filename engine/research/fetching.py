@@ -1,7 +1,8 @@
 """Fetching: one page, politely, within bounds of time and size, from where it may come.
 
-`Network` is what all sources of a run share: two connection pools, one behind the guard, and the
-cache. `Fetcher` is what one source has: a bound on requests at a time, and a time to be done by.
+`Network` is what all sources of a run share: two connection pools, one behind the guard or a proxy,
+and the cache. `Fetcher` is what one source has: a bound on requests at a time, and a time to be
+done by.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import msgspec
 
 from engine.research.cache import Cache, Entry
 from engine.research.errors import FetchError
-from engine.research.guard import Guard, Resolve, system_resolve
+from engine.research.guard import Guard, Resolve, is_local, system_resolve
 
 if TYPE_CHECKING:
     import ssl
@@ -78,13 +79,13 @@ class Network:
         self,
         settings: ResearchSettings,
         cache: Cache,
-        named: httpx.AsyncClient,
-        found: httpx.AsyncClient,
+        direct: httpx.AsyncClient,
+        checked: httpx.AsyncClient,
     ) -> None:
         self.settings = settings
         self.cache = cache
-        self.named = named
-        self.found = found
+        self._direct = direct
+        self._checked = checked
 
     @classmethod
     @asynccontextmanager
@@ -99,12 +100,28 @@ class Network:
             resolve: Names to addresses, for what the guard checks.
         """
         trust = await asyncio.to_thread(httpx.create_ssl_context)
-        guard = None if settings.allow_private else Guard(resolve)
+        if settings.proxy:
+            checked = httpx.AsyncHTTPTransport(verify=trust, trust_env=False, proxy=settings.proxy)
+        else:
+            checked = _Transport(trust, None if settings.allow_private else Guard(resolve))
         async with (
-            _client(settings, trust, None) as named,
-            _client(settings, trust, guard) as found,
+            _client(settings, _Transport(trust, None)) as direct,
+            _client(settings, checked) as guarded,
         ):
-            yield cls(settings, Cache(folder), named, found)
+            yield cls(settings, Cache(folder), direct, guarded)
+
+    def client(self, host: str, *, named: bool) -> httpx.AsyncClient:
+        """What a page of a host is fetched with.
+
+        Raises:
+            FetchError: The user did not name it, and it is on this machine or its network.
+        """
+        if not self.settings.proxy:
+            return self._direct if named else self._checked
+        local = is_local(host)
+        if local and not named and not self.settings.allow_private:
+            raise FetchError("private address", f"{host} is not on the internet")
+        return self._direct if local else self._checked
 
     def fetcher(self) -> Fetcher:
         """What one source fetches with, from now for at most its time."""
@@ -181,7 +198,7 @@ class Fetcher:
         """Follow redirects, each of which has to pass the guard by itself."""
         origin = _origin(address)
         for _ in range(MOST_REDIRECTS + 1):
-            client = self._network.named if named else self._network.found
+            client = self._network.client(address.host, named=named)
             request = client.build_request("GET", address, headers=_conditions(kept))
             try:
                 response = await client.send(request, stream=True)
@@ -283,13 +300,9 @@ def decoded(body: bytes, content_type: str) -> str:
     return body.decode("cp1252", errors="replace")
 
 
-def _client(
-    settings: ResearchSettings,
-    trust: ssl.SSLContext,
-    network: httpcore.AsyncNetworkBackend | None,
-) -> httpx.AsyncClient:
+def _client(settings: ResearchSettings, transport: httpx.AsyncHTTPTransport) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        transport=_Transport(trust, network),
+        transport=transport,
         timeout=httpx.Timeout(settings.read_seconds, connect=settings.connect_seconds),
         headers={"User-Agent": settings.user_agent, "Accept-Encoding": "gzip"},
         follow_redirects=False,
@@ -344,6 +357,10 @@ def _explained(
             return FetchError("timeout", f"gave no connection within {limit:g} s")
         case httpx.TimeoutException():
             return FetchError("timeout", f"was silent for {settings.read_seconds:g} s")
+        case httpx.ProxyError():
+            return FetchError("refused", f"is not let through by the proxy ({error})"[:120])
+        case httpx.ConnectError() if settings.proxy:
+            return FetchError("refused", f"can't be reached at {address.host} or at the proxy")
         case httpx.ConnectError():
             return FetchError("refused", f"can't be reached at {address.host}")
         case httpx.RemoteProtocolError():

@@ -8,6 +8,7 @@ and the connection goes to a checked address and not to the name.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -78,6 +79,20 @@ def is_public(address: str) -> bool:
     """Whether an IP address is one of the open internet, not of this machine or its network."""
     ip = ip_address(address.partition("%")[0])
     return _carried(ip).is_global and ip.is_global and not ip.is_multicast
+
+
+def is_local(host: str) -> bool:
+    """Whether a host is of this machine or its network by the way it is written alone.
+
+    It is what can be told where a proxy resolves names. What ends in a number is an address, in one
+    of its older notations if not in the usual one.
+    """
+    host = host.rstrip(".").lower()
+    try:
+        return not is_public(host)
+    except ValueError:
+        number = re.search(r"(?:^|\.)(?:\d+|0x[0-9a-f]*)$", host)
+        return number is not None or host.split(".")[-1] in ("localhost", "local", "internal")
 
 
 def _carried(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
