@@ -116,6 +116,13 @@ def _open_screen(settings: Settings, paths: Paths) -> int:
             code=Exit.USAGE,
         )
 
+    if os.environ.get("TERM") == "dumb" and not in_browser:
+        raise CommandError(
+            "This terminal (TERM is dumb) can't draw the screen.",
+            "Talk line by line with `scrubjay chat`.",
+            code=Exit.USAGE,
+        )
+
     from tui import app
 
     return app.run(settings, paths)

@@ -96,3 +96,5 @@ def test_a_port_that_is_taken_is_told(scrubjay: Scrubjay, address: str) -> None:
 def test_a_port_has_a_number(scrubjay: Scrubjay) -> None:
     for wrong in ("x", "-1", "65536"):
         assert scrubjay.run("--serve", "--port", wrong).code == 2
+    for words in (["--port", "8000"], ["--serve", "stats"]):
+        assert scrubjay.run(*words).code == 2

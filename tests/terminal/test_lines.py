@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def test_a_screen_on_a_dumb_terminal_is_refused_with_another_way(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tui.cli"]
+    with Terminal(command, env=environment(tmp_path, TERM="dumb"), cwd=ROOT) as terminal:
+        assert terminal.wait_for_end() == 2
+        assert "scrubjay chat" in terminal.text
+
+
 def test_a_dumb_terminal_is_enough_to_talk(tmp_path: Path) -> None:
     env = environment(
         tmp_path,

@@ -31,7 +31,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     Raises:
         SystemExit: 2 when it is wrong, 0 after help; both have been printed.
     """
-    return build_parser().parse_args(arguments)
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.serve and options.command is not None:
+        parser.error("--serve is said without a command")
+    if options.port and not options.serve:
+        parser.error("--port belongs to --serve")
+    return options
 
 
 def build_parser() -> argparse.ArgumentParser:

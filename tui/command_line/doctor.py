@@ -62,7 +62,7 @@ def _terminal() -> Finding:
             name="terminal",
             state=State.PROBLEM,
             text=f"TERM is {kind!r}: this terminal can't draw the screen",
-            next_step="Use another terminal, or `scrubjay ask`.",
+            next_step="Use another terminal, or `scrubjay chat`.",
         )
     if "utf" not in sys.stdout.encoding.lower():
         return Finding(
