@@ -1,4 +1,4 @@
-"""What happens after an answer, in the background: the conversation's title and its summary.
+"""What happens after an answer, in the background: title, summary, and learning of the user.
 
 Nobody waits for these. A new question cancels them, and the next answer tries again.
 """
@@ -63,6 +63,7 @@ class Afterwards:
                 lambda job: self._sum_up(job, turn, backend, info),
                 deadline=SUMMARY_SECONDS,
             )
+        self._shop.memory.read(turn.question, backend, info)
 
     async def _name(self, turn: Turn, backend: Backend, info: ModelInfo) -> None:
         session = await self._library.session(turn.session_id)

@@ -132,11 +132,24 @@ class ToolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class MemorySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is brought back from earlier conversations."""
+    """What is remembered, and what is brought back from earlier conversations."""
 
     recall: bool = True
     limit: int = 3
-    """The most recollections that a turn may bring back."""
+    """The most recollections that a turn may bring back, beside what is pinned."""
+
+    embedder: str = ""
+    """What finds messages by meaning beside words: `embedded` (a process of 150 MB, and 2 KB of
+    disk and of memory for each message), or `ollama:NAME`. Empty: words alone."""
+
+    extract: bool = True
+    """Whether facts are learnt from what you say. Without, it is what you ask to remember."""
+
+    max_memories: int = 0
+    """The most facts, episodes and skills of one person. 0: no limit."""
+
+    max_tokens_a_day: int = 0
+    """The most tokens that a model may spend in a day on learning from one person. 0: no limit."""
 
 
 class ResearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

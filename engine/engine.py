@@ -14,6 +14,7 @@ from engine.context.budget import pack
 from engine.context.material import gather
 from engine.events import BranchShown, Events, MessageAdded, Notice, SessionChanged
 from engine.library import Library
+from engine.memory.meaning import Meaning
 from engine.memory.memories import Memories
 from engine.memory.recall import KINDS, Recall
 from engine.models import Models, windowed
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
 
     from engine.config import Paths, Settings
     from engine.context.budget import Packed
+    from engine.embedding import Embedder
     from engine.llm.base import Backend
     from engine.memory.recall import Recollection
     from engine.research.pipeline import Desk
+    from engine.workers import Workers
     from storage.records import Message, Session
 
 log = logging.getLogger(__name__)
@@ -76,13 +79,16 @@ class Engine:
         self.pool = Pool(self.events)
         self.library = Library(store, self.events)
         self.models = Models(settings, paths, self.pool, self.events, backends)
-        self.memory = Memories(store, self.events)
         self._store = store
+        self._meaning = Meaning(store, self._choose_embedder) if settings.memory.embedder else None
+        recall = Recall(store, self._meaning)
+        self.memory = Memories(store, recall, self.pool, self.events, settings)
         self.tools = built_in_tools(settings.context.compaction)
         self._workshop = Workshop(
             store=store,
             models=self.models,
-            recall=Recall(store),
+            recall=recall,
+            memory=self.memory,
             tools=self.tools,
             pool=self.pool,
             events=self.events,
@@ -321,9 +327,11 @@ class Engine:
 
     def load_memory(self) -> Job[None]:
         """Read what recall looks through, in the background; else the first question waits."""
+        self._embed()
 
         async def load(_job: Job[None]) -> None:
             await self._workshop.recall.load()
+            await self.memory.catch_up()
 
         return self.pool.submit("read what was said before", Lane.UPKEEP, load)
 
@@ -420,12 +428,31 @@ class Engine:
         """That turn, and those that wait behind it, in order."""
         return tuple(self._turns.get(session_id, ()))
 
+    def _embed(self) -> None:
+        """Make the vectors that are missing, in the background."""
+        meaning = self._meaning
+        if meaning is None or self.pool.closing:
+            return
+
+        async def embed(job: Job[None]) -> None:
+            await meaning.catch_up(job.report)
+            await self._workshop.recall.load()
+
+        self.pool.submit("embed what was said", Lane.UPKEEP, embed, key="embed")
+
+    async def _choose_embedder(self, workers: Workers) -> Embedder:
+        from engine.embedding import choose_embedder  # imports numpy
+
+        return await choose_embedder(self.settings.memory.embedder, self.models, workers)
+
     async def close(self) -> None:
         """End everything in order: turns keep what they have, writes are drained, then the rest."""
         await self.pool.close()
         for turns in tuple(self._turns.values()):
             for turn in tuple(turns):
                 await turn.wait()
+        if self._meaning is not None:
+            await self._meaning.close()
         await self.models.close()
         await self._store.close()
 
@@ -523,7 +550,12 @@ class Engine:
         turns.remove(turn)
         if not turns:
             del self._turns[turn.session_id]
-        if turn.answer.finish is Finish.COMPLETE and not turn.pending and not self.pool.closing:
+        self._embed()
+        complete = turn.answer.finish is Finish.COMPLETE
+        if not turn.pending:
+            # What the user told is worth remembering though the model broke down over it.
+            self.memory.note(turn.question, turn.info if complete else None)
+        if complete and not turn.pending and not self.pool.closing:
             self._afterwards.begin(turn)
 
     async def _tell_session(self, session_id: str) -> None:

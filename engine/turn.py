@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from engine.config import Settings
     from engine.context.budget import Packed
     from engine.llm.base import Backend, ModelInfo
+    from engine.memory.memories import Memories
     from engine.memory.recall import Recall
     from engine.models import Models
     from engine.research.pipeline import Desk, Research
@@ -67,6 +68,7 @@ class Workshop(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     models: Models
     recall: Recall
+    memory: Memories
     tools: Registry
     pool: Pool
     events: Events
@@ -276,6 +278,8 @@ class Turn:
             research=self._shop.settings.research,
             cache_dir=self._shop.cache_dir,
             look_up=self._look_up,
+            memory=self._shop.memory,
+            question_id=self.question.id,
         )
         verdicts = await self._consent.decide(tools, decisions)
         self.running = tuple(call for call, verdict in verdicts if verdict.approve)

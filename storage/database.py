@@ -153,17 +153,20 @@ class Database:
         finally:
             part.unlink(missing_ok=True)
 
-    async def scrub(self, indexes: Iterable[str]) -> None:
+    async def scrub(self, indexes: Iterable[str], *, copies: bool) -> None:
         """Let nothing remain on the disk of what was deleted before.
 
-        The words of a deleted text stay in a full-text index until its parts are merged, in the
-        write-ahead log until that is emptied, and in the copies that were made before an upgrade,
-        which are removed.
+        The words of a deleted text stay in a full-text index until its parts are merged, and in the
+        write-ahead log until that is emptied.
+
+        Args:
+            indexes: Full-text indexes to merge.
+            copies: Whether the copies that were made before an upgrade are removed, too.
         """
         for index in indexes:
             await self.write(f"INSERT INTO {index} ({index}) VALUES ('optimize')")
         await self.write("PRAGMA wal_checkpoint(TRUNCATE)")
-        for copy in self.path.parent.glob(f"{self.path.name}.schema-*"):
+        for copy in self.path.parent.glob(f"{self.path.name}.schema-*") if copies else ():
             copy.unlink(missing_ok=True)
 
     async def check(self) -> list[str]:

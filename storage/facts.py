@@ -86,6 +86,10 @@ class FactBatch(Batch):
             (as_json(sources), confidence, fact.id),
         )
 
+    def forget(self, fact_id: str) -> None:
+        """Remove a fact for good."""
+        self.change("DELETE FROM facts WHERE id = ?", (fact_id,))
+
     def end(self, fact: Fact, at: float | None = None) -> None:
         """Note that a fact holds no more, and nothing instead of it. It is kept."""
         moment = time.time() if at is None else at
@@ -137,6 +141,7 @@ class FactStore(MemoryStore[Fact, FactBatch]):
         source_ids: Sequence[str] = (),
         confidence: float = 1.0,
         valid_from: float | None = None,
+        session_id: str | None = None,
     ) -> Fact:
         """Learn a fact that holds instead of another, on its subject; the other ends and is kept.
 
@@ -153,6 +158,7 @@ class FactStore(MemoryStore[Fact, FactBatch]):
                 source_ids=source_ids,
                 confidence=confidence,
                 valid_from=valid_from,
+                session_id=session_id,
             )
 
     async def history(self, fact_id: str) -> list[Fact]:

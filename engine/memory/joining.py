@@ -12,13 +12,14 @@ from engine.memory import striking
 from engine.memory import words as language
 from engine.memory.question import read
 from engine.memory.recall import Reason, Recollection
+from engine.memory.rules import SUBJECTS
 from engine.memory.thesaurus import related
 from storage.records import Episode, Fact, Role, Skill
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from storage.records import Message
+    from storage.records import Message, Session
     from storage.store import Store
 
 Memory: TypeAlias = Fact | Episode | Skill
@@ -36,27 +37,21 @@ PINNED_AT_MOST = 8
 LONG = 200
 """A message of more characters says more than the fact that was learnt from it."""
 
-SUBJECTS = {
-    "name": "name call who",
-    "home": "live home city town country address reside place stay where",
-    "job": "job work profession occupation career employ living",
-    "age": "old age birthday born",
-    "birthday": "old age birthday born birth",
-    "allergy": "allergy allergic eat food cook recipe diet restaurant meal",
-    "diet": "eat food cook recipe diet restaurant meal",
-}
-"""What people say when they ask about a subject."""
-
 
 class Known:
     """What one person has told that bears on a question, and what of it holds no more."""
 
     def __init__(
-        self, recollections: list[Recollection], sources: frozenset[str], ended: Sequence[_Ended]
+        self,
+        recollections: list[Recollection],
+        asked: frozenset[str],
+        sources: frozenset[str],
+        ended: Sequence[_Ended],
     ) -> None:
         self.recollections = recollections
         """What fits the question, the best first."""
 
+        self._asked = asked
         self._sources = sources
         self._ended = ended
 
@@ -69,8 +64,8 @@ class Known:
             text = striking.without(text, one.words_in(message))
         if text == message.content:
             return message
-        if striking.says_nothing(text):
-            return None
+        if not self._asked & striking.stems(text):
+            return None  # what is left of it bears on something else
         return msgspec.structs.replace(message, content=" ".join(text.split()))
 
     def joined(self, messages: Iterable[Recollection], limit: int) -> list[Recollection]:
@@ -111,6 +106,7 @@ async def known(
     entity_id: str | None,
     process_id: str | None = None,
     session_id: str | None = None,
+    before: int = 0,
     likely: float = 0.0,
     limit: int = 10,
 ) -> Known:
@@ -122,7 +118,9 @@ async def known(
         kinds: Of `fact`, `episode` and `skill`.
         entity_id: Whose memory it is; nothing of anybody else's is read.
         process_id: Only what this program or persona learnt.
-        session_id: The session that asks; no episode of its own is brought back.
+        session_id: The session that asks; no episode of its own is brought back, nor what was
+            told in it from `before` on, which the model is shown anyway.
+        before: A position in that session.
         likely: What is less likely of use than this is left out, unless it is pinned.
         limit: How many of each kind.
 
@@ -149,18 +147,27 @@ async def known(
                 memories.update((one.id, one) for one in found)
     asked, best = await asyncio.to_thread(_rank, query, list(memories.values()), likely)
     recollections: list[Recollection] = []
+    brought: list[Memory] = []
     counts: dict[type[Memory], int] = {}
-    for score, shared, memory in best:
+    for fit in best:
+        memory = fit.memory
         if isinstance(memory, Episode) and session_id and memory.session_id == session_id:
             continue
-        counts[type(memory)] = counts.get(type(memory), 0) + 1
-        if counts[type(memory)] > limit and not memory.pinned:
+        if counts.get(type(memory), 0) >= limit and not memory.pinned:
             continue
-        recollections.append(await _recollection(store, memory, score, shared, asked))
+        where = await _where(store, memory)
+        shown = where.message is not None and where.message.position >= before
+        here = where.session is not None and where.session.id == session_id and shown
+        if (here or where.gone) and not memory.pinned:
+            continue
+        counts[type(memory)] = counts.get(type(memory), 0) + 1
+        brought.append(memory)
+        recollections.append(_recollection(fit, where, asked))
     sources = frozenset(
-        source for _, _, memory in best if isinstance(memory, Fact) for source in memory.source_ids
+        source for memory in brought if isinstance(memory, Fact) for source in memory.source_ids
     )
-    return Known(recollections, sources, await asyncio.to_thread(_all_ended, ended, successors))
+    over = await asyncio.to_thread(_all_ended, ended, successors)
+    return Known(recollections, frozenset(asked), sources, over)
 
 
 def _all_ended(ended: Sequence[Fact], successors: Mapping[str, Fact | None]) -> list[_Ended]:
@@ -168,56 +175,75 @@ def _all_ended(ended: Sequence[Fact], successors: Mapping[str, Fact | None]) -> 
     for one in ended:
         new = successors.get(one.superseded_by) if one.superseded_by else None
         if point := striking.outdated(one, new):
-            found.append(_Ended(one.source_ids, point, striking.stems(one.text)))
+            found.append(_Ended(one.source_ids, point, striking.whole(one.text)))
     return found
+
+
+class _Fit(msgspec.Struct, frozen=True):
+    """How well a memory fits a question."""
+
+    memory: Memory
+    score: float
+    shared: frozenset[str]
+    """The stems of the question that it holds."""
+
+    kindred: bool
+    """Whether it answers to others by words that stand for them."""
+
+
+class _Where(msgspec.Struct, frozen=True):
+    """Where a memory comes from."""
+
+    message: Message | None = None
+    session: Session | None = None
+    gone: bool = False
+    """All that it was learnt from is deleted."""
 
 
 def _rank(
     query: str, memories: Sequence[Memory], likely: float
-) -> tuple[dict[str, str], list[tuple[float, frozenset[str], Memory]]]:
-    """The question's words by their stems, and what fits it: how well, and by which stems."""
+) -> tuple[dict[str, str], list[_Fit]]:
+    """The question's words by their stems, and what fits it, the best first."""
     asked = read(query, frozenset({"user", "assistant"}))
     spelled = {
         language.stem(word.removesuffix("'s")): word
         for word in language.WORD.findall(asked.text)
         if word not in language.STOP_WORDS or word in ("who", "where")
     }
-    personal = "user" in asked.speakers or "assistant" in asked.speakers
+    personal = bool(asked.speakers)
     frame = striking.frame()
-    ranked = []
+    ranked: list[_Fit] = []
     for memory in memories:
-        shared, coverage = _coverage(memory, spelled)
-        if not coverage or (not personal and shared <= frame):
+        shared, kindred, coverage = _coverage(memory, spelled)
+        if not coverage or (not personal and not kindred and shared <= frame):
             score = 0.0
         else:
             score = (0.35 if personal else 0.15) + 0.6 * coverage
         if score >= max(likely, 0.01) or memory.pinned:
-            ranked.append((max(score, likely), shared, memory))
-    ranked.sort(key=lambda one: (-one[0], -one[2].created_at))
+            ranked.append(_Fit(memory, max(score, likely), shared, kindred))
+    ranked.sort(key=lambda fit: (-fit.score, -fit.memory.created_at))
     return spelled, ranked
 
 
-def _coverage(memory: Memory, asked: Iterable[str]) -> tuple[frozenset[str], float]:
-    """The stems of the question that a memory answers to, and their share of it."""
+def _coverage(memory: Memory, asked: Iterable[str]) -> tuple[frozenset[str], bool, float]:
+    """The stems of a question that a memory holds, whether it has kindred ones, and its share."""
     words = [one for one in asked if one not in ("who", "where")]
-    said = striking.stems(_whole(memory)) - {"user"}
-    shared = {one for one in words if one in said}
+    said = striking.whole(_whole(memory))
+    shared = frozenset(one for one in words if one in said)
     points = float(len(shared))
+    kindred = False
     if isinstance(memory, Fact):
         about = frozenset(map(language.stem, SUBJECTS.get(memory.subject, "").split()))
-        if memory.subject:
-            about |= striking.stems(memory.subject)
+        about |= striking.stems(memory.subject)
         for one in asked:
-            if one in shared:
-                continue
-            if one in about or related(one) & said:
-                shared.add(one)
+            if one not in shared and (one in about or related(one) & said):
+                kindred = True
                 points += KINDRED
     if isinstance(memory, Skill) and not shared & striking.stems(
         f"{memory.name} {memory.description}"
     ):
         points /= 2  # its steps mention much
-    return frozenset(shared), min(1.0, points / max(1, len(words)))
+    return shared, kindred, min(1.0, points / max(1, len(words)))
 
 
 def _whole(memory: Memory) -> str:
@@ -226,39 +252,50 @@ def _whole(memory: Memory) -> str:
     return memory.text
 
 
-async def _recollection(
-    store: Store,
-    memory: Memory,
-    score: float,
-    shared: frozenset[str],
-    asked: Mapping[str, str],
-) -> Recollection:
-    source = None
-    if isinstance(memory, Fact):
+async def _where(store: Store, memory: Memory) -> _Where:
+    """The first message that a memory was learnt from and that is kept, and its session."""
+    session_id = None if isinstance(memory, Skill) else memory.session_id
+    if isinstance(memory, Fact) and memory.source_ids:
         for source_id in memory.source_ids:
-            source = source or await store.messages.get(source_id)
+            message = await store.messages.get(source_id)
+            session = await store.sessions.get(message.session_id) if message else None
+            if session is not None and session.deleted_at is None:
+                return _Where(message, session)
+        return _Where(gone=True)
+    session = await store.sessions.get(session_id) if session_id else None
+    gone = session is not None and session.deleted_at is not None
+    return _Where(None, session, gone)
+
+
+def _recollection(fit: _Fit, where: _Where, asked: Mapping[str, str]) -> Recollection:
+    memory = fit.memory
+    if isinstance(memory, Fact):
         kind, text, at = "fact", memory.text, memory.valid_from
     elif isinstance(memory, Episode):
         kind, text, at = "episode", memory.text, memory.created_at
     else:
         kind, text, at = "skill", f"{memory.name}: {memory.text}", memory.updated_at
-    session_id = getattr(memory, "session_id", None) or (source.session_id if source else "")
-    session = await store.sessions.get(session_id) if session_id else None
-    reasons = [Reason("words", 1.0)] if shared else []
-    if memory.pinned:
-        reasons = [Reason("pinned", 1.0)] if not shared else [*reasons, Reason("pinned", 0.0)]
+    grounds = [
+        name
+        for name, holds in (
+            ("words", bool(fit.shared)),
+            ("kindred words", fit.kindred),
+            ("pinned", memory.pinned),
+        )
+        if holds
+    ]
     return Recollection(
         kind=kind,
         memory_id=memory.id,
         pinned=memory.pinned,
-        message_id=source.id if source else "",
-        session_id=session.id if session else "",
-        session_title=session.title if session else "",
-        position=source.position if source else 0,
+        message_id=where.message.id if where.message else "",
+        session_id=where.session.id if where.session else "",
+        session_title=where.session.title if where.session else "",
+        position=where.message.position if where.message else 0,
         role=Role.USER,
         text=text,
         created_at=at,
-        score=score,
-        shared=tuple(sorted(asked[stem] for stem in shared)),
-        reasons=tuple(reasons),
+        score=fit.score,
+        shared=tuple(sorted(asked[stem] for stem in fit.shared)),
+        reasons=tuple(Reason(name, 1 / len(grounds)) for name in grounds),
     )

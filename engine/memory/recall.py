@@ -156,6 +156,7 @@ class Recall:
             entity_id=entity_id,
             process_id=process_id,
             session_id=session_id,
+            before=before,
             likely=likely,
             limit=limit,
         )

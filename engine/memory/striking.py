@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 from engine.memory import words as language
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from storage.records import Fact
 
 FORGOTTEN = "[forgotten]"
@@ -25,8 +23,8 @@ _CLAUSE_END = re.compile(
 )
 
 _FRAME = """
-    user person name call live work job live home favourite allergic prefer like love have own
-    be use remember born move
+    user person name call live work job home favourite allergic prefer like love own use born move
+    say ask remember want year old longer
 """
 """Words with which statements about a person are made, and which say nothing about this one."""
 
@@ -48,8 +46,13 @@ def frame() -> frozenset[str]:
 
 def point(text: str, subject: str = "") -> frozenset[str]:
     """The stems that a statement is about: a city, a number, a colour; all when it has no point."""
-    whole = stems(text)
-    return whole - frame() - stems(subject) or whole - stems("user") or whole
+    words = stems(text)
+    return words - frame() - stems(subject) or whole(text) or words
+
+
+def whole(text: str) -> frozenset[str]:
+    """The stems that make a statement about a person, in whoever's mouth."""
+    return stems(text) - stems("user said asked")
 
 
 def outdated(old: Fact, new: Fact | None) -> frozenset[str]:
@@ -72,36 +75,25 @@ def without(text: str, words: frozenset[str], instead: str = "") -> str:
     """
     if not words or not words <= stems(text):
         return text
+    clauses = [(start, end, stems(text[start:end])) for start, end in _clauses(text)]
+    stated = [words <= said for _, _, said in clauses]
+    if not any(stated):
+        # A statement that is spread over several clauses goes with all that has a part in it.
+        stated = [bool(words & said) for _, _, said in clauses]
     pieces: list[str] = []
-    last, struck = 0, False
-    for start, end in _clauses(text):
-        pieces.append(text[last:start])
-        if words <= stems(text[start:end]):
-            pieces.append(instead)
-            struck = True
-        else:
-            pieces.append(text[start:end])
+    last = 0
+    for (start, end, _), struck in zip(clauses, stated, strict=True):
+        if not struck:
+            pieces.append(text[last if pieces else start : end])
+        elif instead:
+            pieces += [text[last:start], instead]
         last = end
-    # A statement that is spread over several clauses goes with all that has a part in it.
-    return "".join(pieces) if struck else _without_any(text, words, instead)
+    return "".join(pieces)
 
 
 def says_nothing(text: str) -> bool:
     """Whether a text has no content words left."""
     return not stems(text.replace(FORGOTTEN, ""))
-
-
-def _without_any(text: str, words: Iterable[str], instead: str) -> str:
-    wanted = frozenset(words)
-    pieces: list[str] = []
-    last = 0
-    for start, end in _clauses(text):
-        pieces += [
-            text[last:start],
-            instead if wanted & stems(text[start:end]) else text[start:end],
-        ]
-        last = end
-    return "".join(pieces)
 
 
 def _clauses(text: str) -> list[tuple[int, int]]:

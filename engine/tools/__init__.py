@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from engine.tools.calculator import calculator
 from engine.tools.current_time import current_time
 from engine.tools.fetch_page import fetch_page
+from engine.tools.forget import forget
 from engine.tools.read_file import read_file
 from engine.tools.registry import NO_TEMPLATES, Registry
+from engine.tools.remember import remember
 from engine.tools.research import research
 from engine.tools.search_conversations import search_conversations
 
@@ -26,6 +28,15 @@ def built_in_tools(compaction: Mapping[str, str] = NO_TEMPLATES) -> Registry:
         ValueError: A template does not fit.
     """
     return Registry(
-        (calculator, current_time, search_conversations, read_file, fetch_page, research),
+        (
+            calculator,
+            current_time,
+            search_conversations,
+            read_file,
+            fetch_page,
+            research,
+            remember,
+            forget,
+        ),
         compaction,
     )

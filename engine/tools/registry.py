@@ -24,6 +24,7 @@ from engine.llm.base import ToolSpec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from engine.memory.memories import Memories
     from storage.records import ToolCall
     from storage.store import Store
 
@@ -54,6 +55,12 @@ class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
 
     cache_dir: Path = Path()
     """Where fetched pages are kept for a while."""
+
+    memory: Memories | None = None
+    """What is remembered of the user."""
+
+    question_id: str = ""
+    """The message that the turn answers."""
 
     look_up: Callable[[str], Awaitable[str]] | None = None
     """Does research on a question within the turn; gives the articles as a model reads them."""

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from engine.agent import Agent
-from engine.config import ToolSettings
+from engine.config import MemorySettings, ToolSettings
 from engine.consent import ALWAYS, PENDING, Decision, pending_calls
 from engine.events import ConsentNeeded
 from engine.llm.base import Chunk, ModelError
@@ -51,7 +51,11 @@ async def agent_over(
         (folder / name).write_text(f"content of {name}")
     backend = ScriptedBackend(*scripts)
     backend.info = ABLE
-    settings = msgspec.structs.replace(SETTINGS, tools=ToolSettings(folders=(str(folder),)))
+    settings = msgspec.structs.replace(
+        SETTINGS,
+        tools=ToolSettings(folders=(str(folder),)),
+        memory=MemorySettings(recall=False, extract=False),
+    )
     async with running_engine(tmp_path, backend, settings) as engine:
         # Titles and summaries would ask the model for more than the scripts foresee.
         engine._afterwards.begin = lambda turn: None  # type: ignore[method-assign]

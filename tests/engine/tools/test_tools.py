@@ -110,9 +110,9 @@ def test_an_old_result_is_told_by_its_template() -> None:
     assert chosen.reference(call) == "(a.md was here)"
 
 
-def test_only_what_reads_files_or_the_web_needs_consent() -> None:
+def test_what_reads_files_or_the_web_or_changes_memories_needs_consent() -> None:
     needing = {tool.name for tool in built_in_tools() if tool.consent}
-    assert needing == {"read_file", "fetch_page", "research"}
+    assert needing == {"read_file", "fetch_page", "research", "remember", "forget"}
 
 
 @pytest.mark.parametrize(

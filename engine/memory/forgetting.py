@@ -1,0 +1,151 @@
+"""Forgetting for good: a statement is struck out wherever it was made, and leaves no trace."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.memory import words as language
+from engine.memory.striking import FORGOTTEN, point, says_nothing, stems, whole, without
+from storage.records import Finish, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from storage.records import Message
+    from storage.store import Store
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A statement that is to be forgotten."""
+
+    point: frozenset[str]
+    """The stems of what it is about."""
+
+    whole: frozenset[str]
+    """The stems that make the statement."""
+
+    beginnings: tuple[tuple[str, ...], ...]
+    """For each word of the point, what it may begin with where it is written."""
+
+    telling: bool
+    """It is about a name or a number: where that stands, the statement is made."""
+
+    @classmethod
+    def of(cls, text: str, subject: str = "") -> Target:
+        """What to look for, to forget a statement."""
+        about = point(text, subject)
+        written: dict[str, list[str]] = {stem: [stem] for stem in about}
+        telling = False
+        for place, word in enumerate(language.WORD.findall(text)):
+            plain = language.folded(word).removesuffix("'s")
+            stem = language.stem(plain)
+            if stem in written:
+                written[stem].append(plain)
+                telling = telling or (place > 0 and word != word.lower()) or not word.isalpha()
+        return cls(about, whole(text), tuple(map(tuple, written.values())), telling)
+
+    def words_in(self, message: Message, sources: frozenset[str]) -> frozenset[str]:
+        """The stems that make the statement in a clause of a message."""
+        near = message.id in sources or message.parent_id in sources or message.role is Role.TOOL
+        return self.point if near or self.telling else self.point | self.whole
+
+
+async def leave_out(store: Store, source_ids: Iterable[str]) -> None:
+    """Keep messages, and the answers to them, from being recalled."""
+    ids: list[str] = []
+    for source_id in source_ids:
+        ids.append(source_id)
+        message = await store.messages.get(source_id)
+        if message is not None:
+            place = message.position + 1
+            followers = await store.messages.page(message.session_id, place, place + 1)
+            ids += [one.id for one in followers if one.parent_id == source_id]
+    await store.recall_source.leave_out(ids)
+
+
+async def strike_everywhere(
+    store: Store, targets: Sequence[Target], source_ids: frozenset[str], entity_id: str | None
+) -> set[str]:
+    """Strike statements out of a person's messages, titles, summaries and episodes.
+
+    Returns:
+        The sessions whose messages or titles were changed.
+    """
+    touched: set[str] = set()
+    messages: dict[str, Message] = {}
+    for target in targets:
+        for message in await store.recall_source.saying(target.beginnings, user_id=entity_id):
+            messages[message.id] = message
+    for source_id in source_ids:
+        source = await store.messages.get(source_id)
+        if source is not None:
+            messages[source.id] = source
+            place = source.position + 1
+            for answer in await store.messages.page(source.session_id, place, place + 1):
+                messages[answer.id] = answer
+    changed: list[str] = []
+    for message in messages.values():
+        struck = await asyncio.to_thread(_struck, message, targets, source_ids)
+        if struck != message and message.finish is not Finish.STREAMING:
+            await store.messages.strike(
+                message.id,
+                content=struck.content,
+                thinking=struck.thinking,
+                tool_calls=struck.tool_calls,
+            )
+            changed.append(message.id)
+            touched.add(message.session_id)
+    await store.forget_vectors(changed)
+    for session in await store.recall_source.sessions_of(entity_id):
+        near = session.id in touched
+        wanted = [one.point if near or one.telling else one.whole for one in targets]
+        if any(one and one <= stems(session.title) for one in wanted):
+            await store.sessions.rename(session.id, FORGOTTEN, session.title_origin)
+            touched.add(session.id)
+        for key, value in session.state.items():
+            cleaned = _cleaned(value, wanted)
+            if cleaned != value:
+                await store.sessions.set_state(session.id, key, cleaned)
+    offset = 0
+    while episodes := await store.episodes.search(entity_id=entity_id, limit=200, offset=offset):
+        for episode in episodes:
+            near = episode.session_id in touched
+            wanted = [one.point if near or one.telling else one.whole for one in targets]
+            text = _cleaned(episode.text, wanted)
+            if text != episode.text:
+                async with store.episodes.batch() as batch:
+                    if says_nothing(text):
+                        batch.forget(episode.id)
+                    else:
+                        batch.retell(episode.id, text, tags=episode.tags)
+        offset += len(episodes)
+    return touched
+
+
+def _struck(message: Message, targets: Sequence[Target], sources: frozenset[str]) -> Message:
+    wanted = [target.words_in(message, sources) for target in targets]
+    return msgspec.structs.replace(
+        message,
+        content=_cleaned(message.content, wanted),
+        thinking=_cleaned(message.thinking, wanted),
+        tool_calls=tuple(
+            msgspec.structs.replace(call, arguments=_cleaned(call.arguments, wanted))
+            for call in message.tool_calls
+        ),
+    )
+
+
+def _cleaned(value: Any, wanted: Sequence[frozenset[str]]) -> Any:
+    """A value with the statements struck out of every text in it."""
+    if isinstance(value, str):
+        for words in wanted:
+            value = without(value, words, FORGOTTEN)
+        return value
+    if isinstance(value, dict):
+        return {key: _cleaned(one, wanted) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(one, wanted) for one in value]
+    return value
