@@ -115,7 +115,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """On a tool's result: the call that it answers."""
 
     token_count: int | None = None
-    """Tokens of the content, counted once; None when it has not been counted."""
+    """Tokens of the content by one vocabulary, whatever model reads it, so that they are counted
+    once; None when they have not been."""
 
     created_at: float
     """Seconds since the epoch, UTC."""

@@ -44,7 +44,7 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
     """The user wants it shown, however long ago it was. The model is not told."""
 
     tokens: int | None = None
-    """Of the content, where that has been counted before."""
+    """Of the content, where that has been counted before; by `o200k_base`, whatever the model."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

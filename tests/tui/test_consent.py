@@ -133,7 +133,7 @@ async def test_what_is_put_off_is_told_and_can_be_decided_later(tmp_path: Path) 
         await chat.pilot.press("y")
         await chat.until_shown("2 of 2")
         await chat.pilot.press("escape")
-        await chat.until_shown("1 tool call waits for your consent · /allow")
+        await chat.until_shown("1 tool call waits · /allow")
         assert await results(chat) == ["content of a"]
         # It was put off: nothing asks again of its own accord.
         assert not isinstance(chat.app.screen, ConsentScreen)

@@ -40,7 +40,7 @@ class ConsentScreen(Dialog[dict[str, Decision]]):
 
     DEFAULT_CSS = """
     ConsentScreen > Vertical { border: round $warning; border-title-color: $warning; }
-    ConsentScreen VerticalScroll { height: auto; max-height: 16; margin: 1 0; }
+    ConsentScreen VerticalScroll { height: auto; max-height: 45vh; margin: 1 0; }
     ConsentScreen #keys { color: $text-muted; margin: 0 0 1 0; }
     ConsentScreen Input { display: none; }
     ConsentScreen.-reason Input { display: block; }
@@ -90,8 +90,8 @@ class ConsentScreen(Dialog[dict[str, Decision]]):
             "n": "deny",
             "esc": "decide later",
         }
-        told = [Content.assemble((key, "bold"), f" {words}") for key, words in keys.items()]
-        self.query_one("#keys", Static).update(Content(" · ").join(told))
+        told = [Content.assemble((f"{key:5}", "bold"), words) for key, words in keys.items()]
+        self.query_one("#keys", Static).update(Content("\n").join(told))
         box = self.query_one(Vertical)
         box.border_subtitle = (
             f"{len(self._decisions) + 1} of {len(self._calls)}" if len(self._calls) > 1 else ""

@@ -183,8 +183,8 @@ class StatusLine(Widget):
 
     def _idle(self) -> Content | None:
         if self.undecided:
-            waits = "1 tool call waits" if self.undecided == 1 else f"{self.undecided} calls wait"
-            return Content.styled(f"{waits} for your consent · /allow", "$text-warning")
+            calls = "call waits" if self.undecided == 1 else "calls wait"
+            return Content.styled(f"{self.undecided} tool {calls} · /allow", "$text-warning")
         if self._last is None:
             return None
         if self._last.finish in (Finish.FAILED, Finish.STOPPED, Finish.INTERRUPTED):
