@@ -8,7 +8,7 @@ json` is the JSON Schema of these records; `python -m tests.tools.session_schema
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from engine.library import Library
     from storage.records import Placed
 
+ModelName = Annotated[str, msgspec.Meta(description="`provider:name`, as in `ollama:llama3.2`.")]
+
 FORMAT = "scrubjay-session"
 VERSION = 1
 
@@ -38,12 +40,24 @@ VERSION = 1
 class DocumentSession(msgspec.Struct, kw_only=True):
     """The conversation itself."""
 
-    id: str
+    id: Annotated[
+        str,
+        msgspec.Meta(
+            description="32 hexadecimal digits; the same conversation has the same everywhere."
+        ),
+    ]
     title: str = ""
-    title_origin: TitleOrigin = TitleOrigin.NONE
-    user_id: str | None = None
-    model: str | None = None
-    state: dict[str, Any] = {}
+    title_origin: Annotated[TitleOrigin, msgspec.Meta(description="Who gave the title.")] = (
+        TitleOrigin.NONE
+    )
+    user_id: Annotated[
+        str | None, msgspec.Meta(description="Whose it is, where several people share a store.")
+    ] = None
+    model: ModelName | None = None
+    state: Annotated[
+        dict[str, Any],
+        msgspec.Meta(description="What the program notes with it, such as a draft or a summary."),
+    ] = {}
     created_at: datetime
     updated_at: datetime
     archived_at: datetime | None = None
@@ -59,8 +73,10 @@ class DocumentArticle(msgspec.Struct, kw_only=True):
     text: str
     author: str = ""
     published_at: datetime | None = None
-    relevance: float | None = None
-    passage: str = ""
+    relevance: Annotated[
+        float | None, msgspec.Meta(description="How well it fits the question, from 0 to 1.")
+    ] = None
+    passage: Annotated[str, msgspec.Meta(description="The part that fits best.")] = ""
     fetched_at: datetime
 
 
@@ -68,22 +84,33 @@ class DocumentMessage(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A message of any branch; what it does not say is as in an empty one."""
 
     id: str
-    parent_id: str | None
-    shown: bool
+    parent_id: Annotated[
+        str | None,
+        msgspec.Meta(description="The message that it follows, which comes before it here."),
+    ]
+    shown: Annotated[
+        bool, msgspec.Meta(description="Whether it is on the branch that the screen shows.")
+    ]
     role: Role
-    content: str
+    content: Annotated[str, msgspec.Meta(description="What was said, as Markdown.")]
     thinking: str = ""
-    model: str | None = None
-    finish: Finish = Finish.COMPLETE
+    model: ModelName | None = None
+    finish: Annotated[Finish, msgspec.Meta(description="How it ended.")] = Finish.COMPLETE
     failure: Failure | None = None
     usage: Usage | None = None
     tool_calls: tuple[ToolCall, ...] = ()
-    tool_call_id: str | None = None
-    token_count: int | None = None
+    tool_call_id: Annotated[
+        str | None, msgspec.Meta(description="On the result of a tool: the call that it answers.")
+    ] = None
+    token_count: Annotated[
+        int | None, msgspec.Meta(description="Tokens of the content, if they were counted.")
+    ] = None
     created_at: datetime
     finished_at: datetime | None = None
-    citations: tuple[str, ...] = ()
-    """The ids of the articles that [1], [2] and so on stand for."""
+    citations: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(description="The ids of the articles that [1], [2] and so on stand for."),
+    ] = ()
 
 
 class Document(msgspec.Struct, kw_only=True):

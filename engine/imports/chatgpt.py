@@ -240,7 +240,7 @@ class ChatGptReader(Reader):
         """What is said, as Markdown; None for a kind that is left out."""
         match kind:
             case "text" | "multimodal_text":
-                pieces = [self._part(part) for part in content.get("parts") or ()]
+                pieces = [self._part(part) for part in _parts_of(content) if part]
                 attached = metadata.get("attachments")
                 for one in attached if isinstance(attached, list) else ():
                     name = one.get("name") if isinstance(one, dict) else None
@@ -327,7 +327,12 @@ def _text_of(content: dict[str, Any]) -> str:
     text = content.get("text")
     if isinstance(text, str):
         return text
-    return "\n".join(part for part in content.get("parts") or () if isinstance(part, str))
+    return "\n".join(part for part in _parts_of(content) if isinstance(part, str))
+
+
+def _parts_of(content: dict[str, Any]) -> list[Any]:
+    parts = content.get("parts")
+    return parts if isinstance(parts, list) else [parts]
 
 
 def _thoughts(content: dict[str, Any]) -> str:
