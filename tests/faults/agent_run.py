@@ -26,7 +26,7 @@ Says: TypeAlias = list[str | list[ToolCall]]
 
 
 class Job(msgspec.Struct, kw_only=True):
-    """What happens in the process. Recall is off: what is known is known from the session."""
+    """What happens in the process. Nothing is remembered but what the session holds."""
 
     ask: str
     session_id: str
@@ -50,7 +50,7 @@ async def run(folder: Path, job: Job) -> Outcome:
     settings = Settings(
         model=ModelSettings(default="scripted:parrot"),
         context=ContextSettings(summarize_after=0),
-        memory=MemorySettings(recall=False),
+        memory=MemorySettings(recall=False, extract=False),
         tools=ToolSettings(folders=(str(folder / "files"),)),
     )
     engine = await Engine.open(settings, paths_under(folder), backends=[backend])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.config import ContextSettings, ModelSettings, Settings, ToolSettings
+from engine.config import ContextSettings, MemorySettings, ModelSettings, Settings, ToolSettings
 from engine.engine import Engine
 from engine.llm.base import Chunk
 from storage.records import ToolCall
@@ -32,6 +32,7 @@ async def main(folder: Path, says: str) -> None:
     settings = Settings(
         model=ModelSettings(default="scripted:parrot"),
         context=ContextSettings(summarize_after=0),
+        memory=MemorySettings(recall=False, extract=False),
         tools=ToolSettings(folders=(str(folder / "files"),)),
     )
     engine = await Engine.open(settings, paths_under(folder), backends=[backend])
