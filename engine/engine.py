@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from engine.memory.recall import Recollection
     from engine.research.pipeline import Desk
     from engine.workers import Workers
+    from storage.articles import Article
     from storage.records import Message, Session
 
 log = logging.getLogger(__name__)
@@ -292,7 +293,10 @@ class Engine:
             finish=Finish.STREAMING,
             parent_id=before.parent_id,
         )
-        return await self._begin(question, answer, replaces=before.id, goes_on=True)
+        cited = await self._store.articles.cited(before.id)
+        return await self._begin(
+            question, answer, replaces=before.id, goes_on=True, shown=list(cited.values())
+        )
 
     async def confirm(
         self, session_id: str, decisions: Mapping[str, Decision], *, extra: str = ""
@@ -515,6 +519,7 @@ class Engine:
         desk: Desk | None = None,
         model: str | None = None,
         goes_on: bool = False,
+        shown: Sequence[Article] = (),
         told: bool = False,
     ) -> Turn:
         session = await self.library.session(question.session_id)
@@ -526,6 +531,7 @@ class Engine:
             answer=answer,
             model=model or session.model,
             goes_on=goes_on,
+            shown=shown,
             when_over=self._turn_over,
             last=last,
             decisions=decisions,

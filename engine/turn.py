@@ -105,6 +105,7 @@ class Turn:
         extra: str = "",
         research: Research | None = None,
         goes_on: bool = False,
+        shown: Sequence[Article] = (),
     ) -> None:
         self.question = question
         self.research = research
@@ -125,7 +126,7 @@ class Turn:
         self._job: Job[Message] | None = None
         self._stopped = False
         self._reads_first = research is not None
-        self._shown: Sequence[Article] = ()  # [1] is the first
+        self._shown = shown  # articles: [1] is the first
         self._looking_up = asyncio.Lock()
         self._ending = asyncio.Lock()
         self._text = [answer.content] if goes_on else []
@@ -354,6 +355,10 @@ class Turn:
         )
         if self.research is not None and self._reads_first:
             material = self.research.added_to(material)
+        elif self._begun and self._shown:
+            from engine.research.synthesis import with_articles  # late: most turns need none of it
+
+            material = with_articles(material, self._shown)
         self.packed = await pack(
             material,
             backend=self.backend,

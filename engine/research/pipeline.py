@@ -40,7 +40,7 @@ from engine.research.sources.hacker_news import HackerNews
 from engine.research.sources.pages import Pages
 from engine.research.sources.stack_exchange import StackExchange
 from engine.research.sources.wikipedia import Wikipedia
-from engine.research.synthesis import excerpts
+from engine.research.synthesis import excerpts, with_articles
 from engine.research.topics import find_topics
 from engine.research.words import urls
 from engine.workers import MakeExecutor, Workers, processes
@@ -292,13 +292,8 @@ class Research:
             raise
 
     def added_to(self, material: Material) -> Material:
-        """What the model is shown, with the articles, and without tools that they might call."""
-        return msgspec.structs.replace(
-            material,
-            system=f"{material.system}\n\n{prompt('research')}",
-            articles=excerpts(enumerate(self._kept[: self._desk.settings.shown], 1)),
-            tools=(),
-        )
+        """What the model is shown, with the best of the articles."""
+        return with_articles(material, self._kept[: self._desk.settings.shown])
 
     def show(self, packed: Sequence[Excerpt]) -> None:
         """Note which of the articles the model is shown in the end."""

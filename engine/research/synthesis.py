@@ -6,13 +6,17 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from engine.context.budget import Excerpt
+from engine.prompts import prompt
 from engine.research.citations import SOURCES, cited, unknown
 from engine.research.words import content_words, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from engine.context.budget import Material
     from storage.articles import Draft
 
 EXCERPT_CHARACTERS = 900
@@ -33,6 +37,16 @@ def excerpts(numbered: Iterable[tuple[int, Draft]]) -> tuple[Excerpt, ...]:
             text=(article.passage or article.text)[:EXCERPT_CHARACTERS],
         )
         for number, article in numbered
+    )
+
+
+def with_articles(material: Material, articles: Sequence[Draft]) -> Material:
+    """What a model is shown, with articles to answer from, and without tools they might call."""
+    return msgspec.structs.replace(
+        material,
+        system=f"{material.system}\n\n{prompt('research')}",
+        articles=excerpts(enumerate(articles, 1)),
+        tools=(),
     )
 
 

@@ -367,6 +367,29 @@ async def test_a_question_that_was_looked_up_is_looked_up_again_when_it_is_asked
             assert (await more.wait()).content == "More talk."
 
 
+async def test_an_answer_that_goes_on_has_its_articles_still(tmp_path: Path) -> None:
+    backend = ScriptedBackend(["They do [1], ", asyncio.Event()], ["and that is why [2]."])
+    async with (
+        serving(formats.services) as server,
+        researching(tmp_path, research_at(server.url), backend) as engine,
+    ):
+        (await engine.research_desk()).make_workers = threads
+        watch = Watch(engine)
+        first = await engine.research(None, QUESTION)
+        await watch.until(AnswerDelta)
+        stopped = await first.stop()
+        before = await engine.library.citations(stopped.id)
+        asked = len(server.requests)
+        turn = await engine.go_on(first.session_id)
+        assert turn is not None
+        answer = await turn.wait()
+        assert answer.content.startswith("They do [1], and that is why [2].")
+        assert f"1. [{before[1].title}" in answer.content
+        assert await engine.library.citations(answer.id) == before
+        assert "<articles>" in backend.requests[-1].messages[0].content
+        assert len(server.requests) == asked
+
+
 async def test_a_script_that_crashes_is_told_of_while_the_turn_goes_on(tmp_path: Path) -> None:
     broken = tmp_path / "script.py"
     broken.write_text("raise SystemExit(7)")
