@@ -163,6 +163,21 @@ def test_commands_do_what_they_do_on_the_screen(talk: Talk, tmp_path: Path) -> N
     assert len(talk.backend.requests) == 2
 
 
+def test_a_call_is_decided_on_later_and_a_file_is_imported(talk: Talk, tmp_path: Path) -> None:
+    talk.may_call_tools()
+    call = ToolCall(id="c", name="read_file", arguments={"path": "/nowhere/notes.txt"})
+    talk.backend.scripts = [[Chunk(tool_calls=(call,))]]
+    talk.run("/allow\n/continue\n/again\nRead it.\n")
+    assert talk.err.getvalue().count("There is no conversation yet.") == 2
+    assert "The model is missing." in talk.err.getvalue()
+    file = tmp_path / "conversations.json"
+    file.write_text("[]")
+    talk.run(f"n\n/allow\n/continue\n/import {file}\n/import /nowhere\n", "--session", "last")
+    for told in ("No call waits", "no stopped answer", "0 new conversations", "can't be read"):
+        assert told in talk.err.getvalue()
+    assert "did not allow" in talk.kept()[2].content
+
+
 def test_a_conversation_goes_on_where_it_was(talk: Talk) -> None:
     talk.run("Who sings?\n")
     talk.out.truncate(0)

@@ -11,11 +11,12 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine import export
+from engine import export, imports
 from engine.consent import Decision, pending_calls
 from engine.llm.base import ModelError
 from storage.errors import StorageError
@@ -321,10 +322,33 @@ class Chat:
 
     async def do_retry(self, _argument: str) -> None:
         """Answer again."""
-        turn = await self._engine.retry(self._known())
+        await self._retry(None)
+
+    async def do_retry_with(self, ref: str) -> None:
+        """Answer again with another model, once."""
+        if not ref:
+            raise CommandError("The model is missing.", "/model lists those that there are.")
+        await self._retry(ref)
+
+    async def _retry(self, model: str | None) -> None:
+        turn = await self._engine.retry(self._known(), model=model)
         if turn is None:
             raise CommandError("There is nothing to answer again yet.")
         await self._answer(_ready(turn))
+
+    async def do_go_on(self, _argument: str) -> None:
+        """Let the last answer go on where it was stopped."""
+        turn = await self._engine.go_on(self._known())
+        if turn is None:
+            raise CommandError("There is no stopped answer to continue.")
+        await self._answer(_ready(turn))
+
+    async def do_allow(self, _argument: str) -> None:
+        """Decide on the calls that wait for consent."""
+        calls = pending_calls(await self._engine.library.session(self._known()))
+        if not calls:
+            raise CommandError("No call waits for your consent.")
+        await self._settle(calls)
 
     async def do_research(self, question: str) -> None:
         """Look a question up."""
@@ -352,6 +376,19 @@ class Chat:
         format, file = export.wanted(argument, session)
         await save(export.pieces(self._engine.library, session, format), file, replace=False)
         complain_line(f"Wrote {file}.")
+
+    async def do_import_file(self, name: str) -> None:
+        """Take in conversations from a file."""
+        if not name:
+            raise CommandError("The file is missing.", "Write it behind the command.")
+        file = Path(os.path.expanduser(name))
+        try:
+            report = await imports.take_in(self._engine.library, file)
+        except imports.UnreadableError as error:
+            raise CommandError(error.message, error.next_step) from error
+        except OSError as error:
+            raise CommandError(f"{file} can't be read: {error.strerror or error}.") from error
+        complain_line(f"{report.problem} {report.summary}".lstrip())
 
     async def do_help(self, _argument: str) -> None:
         """List what can be said."""
