@@ -14,8 +14,18 @@ import pytest
 from pytest_textual_snapshot import SVGImageExtension  # type: ignore[import-untyped]
 
 from engine.llm.base import ModelError
+from storage.records import Failure, Role, ToolCall
 from tests.scripted import ScriptedBackend
-from tests.tui.chatting import ANSWER, FIRST_AT, QUESTION, Chat, chatting, keep_talk, settings
+from tests.tui.chatting import (
+    ANSWER,
+    FIRST_AT,
+    QUESTION,
+    USAGE,
+    Chat,
+    chatting,
+    keep_talk,
+    settings,
+)
 from tui.widgets import status_line
 
 if TYPE_CHECKING:
@@ -101,6 +111,66 @@ async def models(chat: Chat) -> None:
     await chat.until_shown("family parrot")
 
 
+async def tools(chat: Chat) -> None:
+    """A call that is done and unfolded, one that failed, a pinned question, and figures."""
+    session = await keep_talk(chat.engine, "Notes on birds", "What do my notes say?")
+    messages = chat.engine._store.messages
+    [question] = await chat.engine.library.page(session.id, 0, 1)
+    names = ("birds.md", "trees.md")
+    calling = await messages.append(
+        session.id,
+        role=Role.ASSISTANT,
+        content="Let me read them.",
+        model="scripted:parrot",
+        tool_calls=[
+            ToolCall(id=name, name="read_file", arguments={"path": name}) for name in names
+        ],
+        usage=USAGE,
+        created_at=FIRST_AT + 1,
+    )
+    read = await messages.insert(
+        calling.id,
+        role=Role.TOOL,
+        content="The scrub jay hides acorns.",
+        tool_call_id="birds.md",
+        token_count=7,
+        created_at=FIRST_AT + 2,
+        finished_at=FIRST_AT + 2.25,
+    )
+    await messages.insert(
+        read.id,
+        role=Role.TOOL,
+        content="There is no trees.md.",
+        tool_call_id="trees.md",
+        token_count=6,
+        failure=Failure(kind="tool", message="There is no trees.md."),
+        created_at=FIRST_AT + 2,
+        finished_at=FIRST_AT + 3.5,
+    )
+    await messages.append(
+        session.id,
+        role=Role.ASSISTANT,
+        content="They say that the **scrub jay** hides acorns.",
+        model="scripted:parrot",
+        usage=USAGE,
+        created_at=FIRST_AT + 4,
+    )
+    await chat.engine.library.pin(question)
+    chat.screen.open(session.id)
+    await chat.until_shown("hides acorns")
+    chat.transcript.focus()
+    await chat.pilot.press("[", "[", "[", "space", "i")
+    await chat.until_shown("412 read")
+
+
+async def request(chat: Chat) -> None:
+    await reading(chat)
+    await chat.pilot.press("ctrl+o")
+    await chat.until_shown("Last answer")
+    await chat.pilot.press("5")
+    await chat.until_shown("Not sent yet")
+
+
 async def rename(chat: Chat) -> None:
     await reading(chat)
     await chat.pilot.press("f2")
@@ -108,7 +178,18 @@ async def rename(chat: Chat) -> None:
 
 
 EVERYWHERE = (welcome, reading, answering)
-SMALL = (fetching, failed, commands, sidebar, inspector, help_screen, models, rename)
+SMALL = (
+    fetching,
+    failed,
+    commands,
+    sidebar,
+    inspector,
+    help_screen,
+    models,
+    rename,
+    tools,
+    request,
+)
 
 CASES = [
     *((scene, size, theme) for scene in EVERYWHERE for size in SIZES for theme in THEMES),

@@ -433,9 +433,12 @@ class Conversation(Vertical):
     async def _tell_branches(self) -> None:
         if self._session_id is not None:
             try:
-                self.transcript.tell_branches(await self._engine.library.branches(self._session_id))
+                branches = await self._engine.library.branches(self._session_id)
             except StorageError as error:
                 self.report(error)
+                return
+            if self.is_attached:  # the program may have ended meanwhile
+                self.transcript.tell_branches(branches)
 
     async def stop(self) -> None:
         """Stop the answer; what has come of it stays."""
