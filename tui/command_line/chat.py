@@ -381,7 +381,7 @@ class Chat:
         """Take in conversations from a file."""
         if not name:
             raise CommandError("The file is missing.", "Write it behind the command.")
-        file = Path(os.path.expanduser(name))
+        file = _file(name)
         try:
             report = await imports.take_in(self._engine.library, file)
         except imports.UnreadableError as error:
@@ -414,3 +414,7 @@ def complain_line(text: str) -> None:
 
 async def _ready(turn: Turn) -> Turn:
     return turn
+
+
+def _file(name: str) -> Path:
+    return Path(name).expanduser()
