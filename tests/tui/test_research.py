@@ -17,10 +17,11 @@ from storage.records import Finish
 from tests.embedded_weights import models_folder, paths_under
 from tests.engine.research import formats
 from tests.engine.research.server import serving
-from tests.engine.research.support import QUESTION, research_at, threads
+from tests.engine.research.support import QUESTION, TOPICS, able, research_at, threads, wants
 from tests.engine.support import Watch
 from tests.scripted import ScriptedBackend
 from tests.tui.chatting import Chat, chatting, settings
+from tests.tui.test_consent import asked
 from tui.app import ScrubjayApp
 from tui.screens.article import ArticleScreen
 from tui.widgets.research_panel import ResearchPanel
@@ -167,3 +168,37 @@ async def test_a_page_with_a_hostile_title_is_shown_as_harmless_text(tmp_path: P
             screens.append(chat.text)
             for shown in screens:
                 assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(shown)
+
+
+async def test_research_that_a_model_asks_for_is_allowed_seen_and_cited(tmp_path: Path) -> None:
+    answer_arxiv = asyncio.Event()
+
+    async def services(request: Request, reply: Reply) -> None:
+        if request.path == "/api/query":
+            await answer_arxiv.wait()
+        await formats.services(request, reply)
+
+    backend = able([wants(QUESTION)], [TOPICS], ["They do remember [1]."])
+    async with serving(services) as server:
+        waits = {"read_seconds": 30.0, "request_seconds": 30.0, "source_seconds": 30.0}
+        chosen = msgspec.structs.replace(settings(), research=research_at(server.url, **waits))
+        async with chatting(tmp_path, backend, size=(180, 60), chosen=chosen) as chat:
+            (await chat.engine.research_desk()).make_workers = threads
+            await chat.ready()
+            await chat.say("What is special about jays?")
+            await asked(chat)
+            assert QUESTION in chat.text
+            assert not server.requests
+            await chat.pilot.press("y")
+            await chat.until(lambda: chat.app.screen is chat.screen)
+            await chat.pilot.press("ctrl+o", "3")
+            await chat.until_shown("the model's topics: scrub jay memory")
+            await chat.until_shown("● arxiv")
+            answer_arxiv.set()
+            await chat.until_shown("They do remember [1].")
+            await chat.until_shown("Sources")
+            await chat.until_shown("Articles by source")
+            row = next(y for y, line in enumerate(chat.text.split("\n")) if "remember [1]" in line)
+            column = chat.text.split("\n")[row].index("[1]") + 1
+            await chat.pilot.click(offset=(column, row))
+            await chat.until(lambda: isinstance(chat.app.screen, ArticleScreen))

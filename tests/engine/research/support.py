@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.config import MemorySettings, ModelSettings, ResearchSettings, Settings
+from engine.llm.base import Chunk
 from engine.research.fetching import Fetcher, Network
 from engine.research.guard import system_resolve
+from storage.records import ToolCall
 from tests.engine.support import running_engine
+from tests.scripted import INFO, ScriptedBackend
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -21,9 +24,11 @@ if TYPE_CHECKING:
 
     from engine.engine import Engine
     from engine.research.guard import Resolve
-    from tests.scripted import ScriptedBackend
 
 QUESTION = "How do scrub jays remember the food that they cached?"
+
+TOPICS = '{"topics": ["scrub jay memory"]}'
+"""What a model says that is asked for topics."""
 
 QUICK = ResearchSettings(
     connect_seconds=1.0,
@@ -76,6 +81,25 @@ async def researching(
 def threads() -> tuple[Executor, Callable[[], None]]:
     """Workers that begin at once, where a test is not about processes."""
     return ThreadPoolExecutor(1), lambda: None
+
+
+def wants(question: str, id: str = "1") -> Chunk:
+    """A model's call of the tool."""
+    call = ToolCall(id=id, name="research", arguments={"question": question})
+    return Chunk(tool_calls=(call,))
+
+
+def able(*scripts: list[str | asyncio.Event | Exception | Chunk]) -> ScriptedBackend:
+    """A model that is large enough for tools."""
+    backend = ScriptedBackend(*scripts)
+    backend.info = msgspec.structs.replace(
+        INFO,
+        parameters="8B",
+        context_length=8192,
+        window=8192,
+        capabilities=frozenset({"chat", "tools"}),
+    )
+    return backend
 
 
 async def holds(condition: Any, seconds: float = 10) -> None:

@@ -11,14 +11,21 @@ import msgspec
 from engine.consent import APPROVED, Decision
 from engine.context.tokens import count
 from engine.events import ResearchChanged
-from engine.llm.base import Chunk
 from engine.research.outcome import STATE, Stage, outcome_of
-from storage.records import Finish, Role, ToolCall
+from storage.records import Finish, Role
 from tests.engine.research import formats
 from tests.engine.research.server import serving
-from tests.engine.research.support import QUESTION, holds, research_at, researching, threads
+from tests.engine.research.support import (
+    QUESTION,
+    TOPICS,
+    able,
+    holds,
+    research_at,
+    researching,
+    threads,
+    wants,
+)
 from tests.engine.support import Watch
-from tests.scripted import INFO, ScriptedBackend
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,25 +33,6 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from storage.records import Message
     from tests.engine.research.server import Reply, Request
-
-TOPICS = '{"topics": ["scrub jay memory"]}'
-
-
-def wants(question: str, id: str = "1") -> Chunk:
-    call = ToolCall(id=id, name="research", arguments={"question": question})
-    return Chunk(tool_calls=(call,))
-
-
-def able(*scripts: list[str | asyncio.Event | Exception | Chunk]) -> ScriptedBackend:
-    backend = ScriptedBackend(*scripts)
-    backend.info = msgspec.structs.replace(
-        INFO,
-        parameters="8B",
-        context_length=8192,
-        window=8192,
-        capabilities=frozenset({"chat", "tools"}),
-    )
-    return backend
 
 
 def results(messages: list[Message]) -> list[str]:
