@@ -311,6 +311,10 @@ class Memories:
         messages = [await self._store.messages.get(one) for one in ids]
         return [message for message in messages if message is not None]
 
+    async def history(self, memory_id: str) -> list[Kept]:
+        """What a fact said before, the newest first; nothing for what is no fact."""
+        return [_kept(fact) for fact in (await self._store.facts.history(memory_id))[1:]]
+
     async def figures(self, entity_id: str | None = None) -> dict[Kind, int]:
         """How many of a person's memories there are of each kind; facts: those that hold now."""
         return {

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from engine.memory.memories import KINDS
+from engine.memory.quotas import QuotaExceededError
 from tui.command_line.console import CommandError, Exit, complain, say, say_json, write
 from tui.command_line.running import opened
 
@@ -24,9 +25,16 @@ async def memory(options: argparse.Namespace, settings: Settings, paths: Paths) 
     """Do what `scrubjay memory ACTION` asks for.
 
     Raises:
-        CommandError: There is no such memory.
+        CommandError: There is no such memory, or nothing can be remembered.
         StorageError: The database can't be used.
     """
+    try:
+        return await _do(options, settings, paths)
+    except (QuotaExceededError, ValueError) as error:
+        raise CommandError(str(error)) from error
+
+
+async def _do(options: argparse.Namespace, settings: Settings, paths: Paths) -> int:
     async with opened(settings, paths) as engine:
         memories = engine.memory
         match options.action:
@@ -104,14 +112,19 @@ def _list(found: list[Kept], *, as_objects: bool) -> None:
 async def _show(memories: Memories, options: argparse.Namespace) -> None:
     kept = await find(memories, options.memory)
     sources = await memories.sources(kept.id)
+    history = await memories.history(kept.id)
     if options.json:
-        say_json({"memory": kept, "sources": sources})
+        say_json({"memory": kept, "sources": sources, "before": history})
         return
     describe(kept)
     for source in sources:
         when = datetime.fromtimestamp(source.created_at).astimezone()
         say(f"from     {source.id}  {when:%Y-%m-%d %H:%M}  {source.role}")
         say(f"         {_one_line(source.content)}")
+    if history:
+        say("before:")
+    for before in history:
+        describe(before)
 
 
 async def _remember(memories: Memories, options: argparse.Namespace) -> int:
