@@ -53,8 +53,8 @@ class Reason(msgspec.Struct, frozen=True):
 
     name: str
     """`words`, `neighbours`, `session`, `topic`, `kindred words`, `speaker`, `date`, `form`,
-    `meaning` (with an embedder); of what is no message: `words` or
-    `pinned`."""
+    `meaning` (with an embedder); of what is no message: `words`, `kindred words`
+    or `pinned`."""
 
     share: float
     """Its part in all that spoke for the message, from 0 to 1."""
