@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import time
+import tracemalloc
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
@@ -140,8 +141,14 @@ async def test_a_gzip_bomb(tmp_path: Path, packed: int) -> None:
         encoding = ", ".join(["gzip"] * packed)
         await reply.whole(bomb, kind="text/html", Content_Encoding=encoding)
 
-    error = await failure(tmp_path, explode)
-    assert error.kind == ("too large" if packed == 1 else "unreadable")
+    tracemalloc.start()
+    try:
+        error = await failure(tmp_path, explode)
+        assert error.kind == ("too large" if packed == 1 else "unreadable")
+        _, most = tracemalloc.get_traced_memory()
+        assert most < 20_000_000  # and not what a piece of it unpacks to
+    finally:
+        tracemalloc.stop()
 
 
 async def test_a_body_whose_packing_is_broken(tmp_path: Path) -> None:
