@@ -238,7 +238,7 @@ class Models:
         if provider == "ollama":
             from engine.llm.ollama import Ollama
 
-            return Ollama(self._settings.ollama)
+            return Ollama(self._settings.ollama, cache_dir=self._paths.cache_dir)
         if provider == "embedded":
             from engine.llm.embedded import Embedded
 

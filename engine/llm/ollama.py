@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
-from engine.context.vocabulary import Vocabulary, encoding_of
 from engine.llm.base import Backend, Chunk, ModelError, ModelInfo, TokenCount
 from engine.llm.ollama_errors import bad_host, broken_off, explain
 from engine.llm.ollama_host import is_loopback, is_ollama, server_url
@@ -19,6 +18,7 @@ from storage.records import ToolCall, Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
+    from pathlib import Path
 
     import ollama
     import tiktoken
@@ -54,10 +54,22 @@ class Ollama(Backend):
 
     provider = "ollama"
 
-    def __init__(self, settings: OllamaSettings, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        settings: OllamaSettings,
+        environ: Mapping[str, str] = os.environ,
+        *,
+        cache_dir: Path | None = None,
+    ) -> None:
+        """Args:
+        settings: Where the server is.
+        environ: The environment, which may say so, too.
+        cache_dir: Where what is known of models is kept from run to run. None keeps nothing.
+        """
         self._settings = settings
         self._host = settings.host or environ.get("OLLAMA_HOST", "")
         self._api_key = environ.get("OLLAMA_API_KEY", "")
+        self._vocabularies = cache_dir / "vocabularies" if cache_dir else None
         self._client: ollama.AsyncClient | None = None
         self._connecting = asyncio.Lock()
         self._shown: dict[tuple[str, str], ollama.ShowResponse] = {}
@@ -226,28 +238,24 @@ class Ollama(Backend):
                     await self._entry(model)
                 digest = self._digests[model]
                 if digest not in self._counters:
-                    encoding = await asyncio.to_thread(self._fetch_tokenizer, model)
-                    self._counters[digest] = Counter(encoding)
+                    self._counters[digest] = Counter(await self._tokenizer(model, digest))
                 know(f"{self.provider}:{model}", self._counters[digest])
             except ModelError as error:
-                log.info("%s is counted by an estimate: %s", model, error.kind)
+                log.info("%s is counted by an estimate for now: %s", model, error.kind)
 
-    def _fetch_tokenizer(self, model: str) -> tiktoken.Encoding | None:
-        """Ask by hand, off the loop: the client has no word for it, and it can be ten megabytes."""
-        import httpx
+    async def _tokenizer(self, model: str, digest: str) -> tiktoken.Encoding | None:
+        from engine.llm.ollama_tokenizer import tokenizer
 
         try:
-            answer = httpx.post(
-                f"{self._url}/api/show",
-                json={"model": model, "verbose": True},
-                headers={"Authorization": f"Bearer {self._api_key}"} if self._api_key else {},
-                timeout=QUICK_SECONDS,
-                trust_env=not is_loopback(self._url),
+            return await asyncio.to_thread(
+                tokenizer, self._url, self._api_key, model, digest, self._vocabularies
             )
-            answer.raise_for_status()
-            return encoding_of(msgspec.json.decode(answer.content, type=_Shown).model_info)
-        except Exception as error:
-            raise explain(error, self._url, model) from error
+        except ModelError as error:
+            if error.kind in ("unreachable", "disconnected"):
+                raise
+            # What a server can't tell now, it would not tell at every question either.
+            log.warning("no tokenizer of %s: %s", model, error.kind)
+            return None
 
     async def _running(self) -> dict[str, ollama.ProcessResponse.Model]:
         async with self._asking() as client:
@@ -346,12 +354,6 @@ class Ollama(Backend):
             loaded=process is not None,
             note=note,
         )
-
-
-class _Shown(msgspec.Struct):
-    """What is read of `/api/show` with `verbose`, which tells the whole vocabulary."""
-
-    model_info: Vocabulary
 
 
 def _make_client(url: str) -> ollama.AsyncClient:

@@ -21,6 +21,7 @@ from tests.ollama_server import CHAT_MODEL, CHAT_TEMPLATE, EMBEDDING_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 WEATHER = ToolSpec(
     name="weather",
@@ -308,6 +309,31 @@ async def test_token_estimates_become_the_servers_own_counts(ollama: Ollama) -> 
     assert usage is not None
     assert usage.prompt_tokens
     assert abs(estimate.tokens - usage.prompt_tokens) <= 3
+
+
+async def test_a_tokenizer_is_asked_for_once_and_kept_for_the_next_run(
+    tmp_path: Path, ollama_host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = OllamaSettings(host=ollama_host)
+    request = ask("12345, 如何煮米饭？")
+    first = Ollama(settings, cache_dir=tmp_path)
+    counted = await first.count_tokens(request)
+    await first.close()
+    (kept,) = (tmp_path / "vocabularies").iterdir()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("asked again")
+
+    monkeypatch.setattr("engine.llm.ollama_tokenizer.httpx.post", refuse)
+    second = Ollama(settings, cache_dir=tmp_path)
+    assert await second.count_tokens(request) == counted
+    await second.close()
+
+    # Without it, a file that is damaged and a server that says no leave the estimate.
+    kept.write_bytes(b"damaged")
+    third = Ollama(settings, cache_dir=tmp_path)
+    assert await third.count_tokens(request) != counted
+    await third.close()
 
 
 async def test_an_unknown_model_is_named_with_what_to_do(ollama: Ollama) -> None:
