@@ -35,6 +35,15 @@ DRAFT = "draft"
 """The key in a session's state, and of the program, that holds what is unsent."""
 
 
+PINNED, UNREAD, TAGS = "pinned", "unread", "tags"
+"""Keys in a session's state, too."""
+
+
+def tags_of(session: Session) -> tuple[str, ...]:
+    """The tags on a session, in order."""
+    return tuple(session.state.get(TAGS, ()))
+
+
 class Draft(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is being written and not sent yet."""
 
@@ -58,6 +67,10 @@ class Library:
     ) -> Sequence[Session]:
         """The latest sessions, or archived ones, newest first; the page after `before`."""
         return await self._store.sessions.list(limit=limit, before=before, archived=archived)
+
+    async def pinned(self) -> Sequence[Session]:
+        """The pinned sessions, the latest first."""
+        return await self._store.sessions.pinned()
 
     async def session(self, session_id: str) -> Session:
         """One session.
@@ -104,6 +117,34 @@ class Library:
         session = await self.session(session_id)
         session = await self._store.sessions.save(msgspec.structs.replace(session, model=ref))
         self._events.emit(SessionChanged(session=session))
+        return session
+
+    async def pin(self, session_id: str, pinned: bool) -> Session:
+        """Keep a session on top of the list, or let it go to its place."""
+        return await self._set(session_id, PINNED, pinned or None)
+
+    async def mark_unread(self, session_id: str, unread: bool) -> Session:
+        """Note that an answer ended and nobody looked, or that somebody has."""
+        return await self._set(session_id, UNREAD, unread or None)
+
+    async def tag(self, session_id: str, tag: str) -> Session:
+        """Put a tag on a session, or take it off; `tag:NAME` in a search finds it."""
+        tag = "-".join(tag.lower().split())
+        tags = list(tags_of(await self.session(session_id)))
+        tags = [one for one in tags if one != tag] if tag in tags else sorted([*tags, tag])
+        return await self._set(session_id, TAGS, tags or None)
+
+    async def fork(self, session_id: str, message_id: str) -> Session:
+        """A new session that begins with a copy of this one's messages up to one of them."""
+        session = await self._store.sessions.fork(session_id, message_id)
+        self._events.emit(SessionChanged(session=session))
+        return session
+
+    async def _set(self, session_id: str, key: str, value: object) -> Session:
+        session = await self.session(session_id)
+        if session.state.get(key) != value:
+            session = await self._store.sessions.set_state(session_id, key, value)
+            self._events.emit(SessionChanged(session=session))
         return session
 
     async def set_parameters(self, session_id: str, parameters: Parameters) -> Session:

@@ -115,6 +115,10 @@ class BaseSessionManager(ABC):
         """The next `limit` sessions after `before`, or the first ones; the latest changed first."""
 
     @abstractmethod
+    async def pinned(self) -> list[Session]:
+        """The listed sessions whose state says `pinned`, the latest changed first."""
+
+    @abstractmethod
     async def archive(self, session_id: str) -> Session:
         """Move a session from the list to the archive."""
 

@@ -1,4 +1,4 @@
-"""The search language: words, "phrases", `role:`, `model:`, `after:` and `before:`.
+"""The search language: words, "phrases", `role:`, `model:`, `tag:`, `after:` and `before:`.
 
 Whatever is typed is a query. What does not fit the language is taken as words, and what holds
 neither letters nor digits is left out.
@@ -51,6 +51,9 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     """A part of the model's name."""
 
+    tags: tuple[str, ...] = ()
+    """All of them are on the session."""
+
     after: float | None = None
     """The earliest time, in seconds since the epoch; this second is in."""
 
@@ -60,7 +63,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def filtered(self) -> bool:
         """Whether there is anything beside words."""
-        return bool(self.roles or self.model or self.after or self.before)
+        return bool(self.roles or self.model or self.tags or self.after or self.before)
 
     @property
     def match(self) -> str:
@@ -74,6 +77,7 @@ def parse(text: str) -> Query:
     moments: dict[str, float] = {}
     roles: list[Role] = []
     model = ""
+    tags: list[str] = []
     text = text[:LONGEST_CHARACTERS]
     finished = True
     for piece in _PIECE.finditer(text):
@@ -84,6 +88,9 @@ def parse(text: str) -> Query:
                 continue
             case "model":
                 model = value.lower()
+                continue
+            case "tag":
+                tags.append(value.lower())
                 continue
             case "after" | "before" as name if (moment := _moment(value)) is not None:
                 moments[name] = moment
@@ -97,6 +104,7 @@ def parse(text: str) -> Query:
         unfinished=bool(phrases) and not finished,
         roles=tuple(roles),
         model=model,
+        tags=tuple(tags),
         after=moments.get("after"),
         before=moments.get("before"),
     )

@@ -23,6 +23,9 @@ fits half of all messages has its cost bounded, and ranks the newest of them."""
 
 SOME_SESSIONS = 10
 
+TAGGED = 500
+"""So many sessions of a tag are looked through, the latest."""
+
 PROMPTS_LOOKED_AT = 20_000
 """Among so many of the newest messages earlier prompts are looked for."""
 
@@ -163,6 +166,10 @@ class Search:
         if wanted.model:
             conditions.append("instr(lower(message.model), ?)")
             parameters.append(wanted.model)
+        if wanted.tags:
+            tagged = await self._tagged(wanted.tags)
+            conditions.append(f"message.session_id IN ({_marks(tagged)})")
+            parameters += tagged
         if wanted.after is not None:
             conditions.append("message.created_at >= ?")
             parameters.append(wanted.after)
@@ -186,6 +193,17 @@ class Search:
                 break
             last = rows[-1][1]
         return best
+
+    async def _tagged(self, tags: Sequence[str]) -> list[str]:
+        """The latest sessions that have all these tags."""
+        has = "EXISTS (SELECT 1 FROM json_each(state, '$.tags') WHERE value = ?)"
+        rows = await self._database.fetch_all(
+            "SELECT id FROM sessions"
+            " WHERE json_extract(state, '$.tags') IS NOT NULL AND deleted_at IS NULL"
+            f" AND {' AND '.join([has] * len(tags))} ORDER BY updated_at DESC LIMIT {TAGGED}",
+            list(tags),
+        )
+        return [session_id for (session_id,) in rows]
 
     async def _is_broad(self, match: str) -> bool:
         [(count,)] = await self._database.fetch_all(

@@ -127,6 +127,13 @@ class SqliteSessionManager(BaseSessionManager):
         )
         return [session_from(row) for row in rows]
 
+    async def pinned(self) -> list[Session]:
+        rows = await self._database.fetch_all(
+            f"SELECT {COLUMNS} FROM sessions WHERE json_extract(state, '$.pinned')"
+            " AND archived_at IS NULL AND deleted_at IS NULL ORDER BY updated_at DESC, id DESC"
+        )
+        return [session_from(row) for row in rows]
+
     async def archive(self, session_id: str) -> Session:
         return await self._stamp(session_id, "archived_at", time.time())
 

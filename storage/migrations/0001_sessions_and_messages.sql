@@ -20,6 +20,10 @@ CREATE INDEX sessions_listed ON sessions (updated_at, id)
     WHERE archived_at IS NULL AND deleted_at IS NULL;
 CREATE INDEX sessions_archived ON sessions (updated_at, id)
     WHERE archived_at IS NOT NULL AND deleted_at IS NULL;
+CREATE INDEX sessions_pinned ON sessions (updated_at, id)
+    WHERE json_extract(state, '$.pinned') AND archived_at IS NULL AND deleted_at IS NULL;
+CREATE INDEX sessions_tagged ON sessions (updated_at, id)
+    WHERE json_extract(state, '$.tags') IS NOT NULL AND deleted_at IS NULL;
 CREATE INDEX sessions_deleted ON sessions (deleted_at) WHERE deleted_at IS NOT NULL;
 
 -- The messages of a session are a tree. `position` is the depth; the shown branch has exactly one

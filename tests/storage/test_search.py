@@ -283,3 +283,15 @@ async def test_earlier_prompts_come_from_all_sessions_newest_first_and_once(stor
     assert await store.search.prompts("what") == []
     assert await store.search.prompts("%") == []
     assert await store.search.prompts(limit=1) == ["What is a jay?"]
+
+
+async def test_a_tag_narrows_a_search_to_the_sessions_that_have_it(store: Store) -> None:
+    tagged = await say(store, "a jay in the oak")
+    await say(store, "a jay in the elm")
+    both = await say(store, "a crow in the oak")
+    await store.sessions.set_state(tagged, "tags", ["birds"])
+    await store.sessions.set_state(both, "tags", ["birds", "work"])
+    assert await found(store, "jay tag:birds") == [tagged]
+    assert set(await found(store, "tag:Birds")) == {tagged, both}
+    assert await found(store, "tag:birds tag:work") == [both]
+    assert await found(store, "oak tag:nobody") == []
