@@ -35,7 +35,7 @@ DRAFT = "draft"
 """The key in a session's state, and of the program, that holds what is unsent."""
 
 
-PINNED, UNREAD, TAGS = "pinned", "unread", "tags"
+ON_TOP, UNREAD, TAGS = "on_top", "unread", "tags"
 """Keys in a session's state, too."""
 
 
@@ -68,9 +68,9 @@ class Library:
         """The latest sessions, or archived ones, newest first; the page after `before`."""
         return await self._store.sessions.list(limit=limit, before=before, archived=archived)
 
-    async def pinned(self) -> Sequence[Session]:
-        """The pinned sessions, the latest first."""
-        return await self._store.sessions.pinned()
+    async def on_top(self) -> Sequence[Session]:
+        """The sessions that are kept on top of the list, the latest first."""
+        return await self._store.sessions.on_top()
 
     async def session(self, session_id: str) -> Session:
         """One session.
@@ -119,9 +119,9 @@ class Library:
         self._events.emit(SessionChanged(session=session))
         return session
 
-    async def pin(self, session_id: str, pinned: bool) -> Session:
+    async def keep_on_top(self, session_id: str, on_top: bool) -> Session:
         """Keep a session on top of the list, or let it go to its place."""
-        return await self._set(session_id, PINNED, pinned or None)
+        return await self._set(session_id, ON_TOP, on_top or None)
 
     async def mark_unread(self, session_id: str, unread: bool) -> Session:
         """Note that an answer ended and nobody looked, or that somebody has."""

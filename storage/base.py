@@ -115,8 +115,8 @@ class BaseSessionManager(ABC):
         """The next `limit` sessions after `before`, or the first ones; the latest changed first."""
 
     @abstractmethod
-    async def pinned(self) -> list[Session]:
-        """The listed sessions whose state says `pinned`, the latest changed first."""
+    async def on_top(self) -> list[Session]:
+        """The listed sessions whose state says `on_top`, the latest changed first."""
 
     @abstractmethod
     async def archive(self, session_id: str) -> Session:

@@ -126,9 +126,9 @@ class InMemorySessionManager(BaseSessionManager):
         )
         return [_apart(session) for session in listed[:limit]]
 
-    async def pinned(self) -> list[Session]:
+    async def on_top(self) -> list[Session]:
         listed = await self.list(limit=len(self._sessions))
-        return [session for session in listed if session.state.get("pinned")]
+        return [session for session in listed if session.state.get("on_top")]
 
     async def archive(self, session_id: str) -> Session:
         return self._change(session_id, archived_at=time.time())

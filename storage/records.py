@@ -146,7 +146,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
     state: dict[str, Any] = {}
     """Free for the engine: pending tool calls, the draft of the composer, and the like. Listing
-    knows `pinned`, and searching `tags`, a list of texts."""
+    knows `on_top`, and searching `tags`, a list of texts."""
 
     version: int = 1
     """Grows with every change; a save that names an older one is refused."""

@@ -127,9 +127,9 @@ class SqliteSessionManager(BaseSessionManager):
         )
         return [session_from(row) for row in rows]
 
-    async def pinned(self) -> list[Session]:
+    async def on_top(self) -> list[Session]:
         rows = await self._database.fetch_all(
-            f"SELECT {COLUMNS} FROM sessions WHERE json_extract(state, '$.pinned')"
+            f"SELECT {COLUMNS} FROM sessions WHERE json_extract(state, '$.on_top')"
             " AND archived_at IS NULL AND deleted_at IS NULL ORDER BY updated_at DESC, id DESC"
         )
         return [session_from(row) for row in rows]

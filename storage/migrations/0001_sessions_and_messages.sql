@@ -21,7 +21,7 @@ CREATE INDEX sessions_listed ON sessions (updated_at, id)
 CREATE INDEX sessions_archived ON sessions (updated_at, id)
     WHERE archived_at IS NOT NULL AND deleted_at IS NULL;
 CREATE INDEX sessions_pinned ON sessions (updated_at, id)
-    WHERE json_extract(state, '$.pinned') AND archived_at IS NULL AND deleted_at IS NULL;
+    WHERE json_extract(state, '$.on_top') AND archived_at IS NULL AND deleted_at IS NULL;
 CREATE INDEX sessions_tagged ON sessions (updated_at, id)
     WHERE json_extract(state, '$.tags') IS NOT NULL AND deleted_at IS NULL;
 CREATE INDEX sessions_deleted ON sessions (deleted_at) WHERE deleted_at IS NOT NULL;

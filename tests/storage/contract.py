@@ -445,15 +445,15 @@ class Contract:
         assert await messages.tail(session.id, 9) == [new]
         assert await messages.alternatives(new.id) == [old, new]
 
-    async def test_pinned_sessions_are_listed_by_themselves_too(
+    async def test_sessions_on_top_are_listed_by_themselves_too(
         self, sessions: BaseSessionManager
     ) -> None:
         first, second, third, _ = [await sessions.create(title=f"{n}") for n in range(4)]
         for session in (first, second, third):
-            await sessions.set_state(session.id, "pinned", True)
+            await sessions.set_state(session.id, "on_top", True)
         await sessions.archive(second.id)
-        await sessions.set_state(third.id, "pinned", None)
-        assert [session.id for session in await sessions.pinned()] == [first.id]
+        await sessions.set_state(third.id, "on_top", None)
+        assert [session.id for session in await sessions.on_top()] == [first.id]
         assert len(await sessions.list()) == 3
 
     async def test_messages_with_alternatives_are_told_with_their_place_among_them(
