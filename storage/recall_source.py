@@ -139,6 +139,14 @@ class RecallSource:
         )
         return [session_from(row) for row in rows]
 
+    async def left_out(self, message_ids: Sequence[str]) -> set[str]:
+        """Those of these messages that `leave_out` named."""
+        rows = await self._database.fetch_all(
+            f"SELECT message_id FROM unrecalled WHERE message_id IN ({_marks(message_ids)})",
+            tuple(message_ids),
+        )
+        return {message_id for (message_id,) in rows}
+
     async def leave_out(self, message_ids: Sequence[str]) -> None:
         """Never bring these messages back again."""
         async with self._database.transaction() as transaction:

@@ -229,10 +229,14 @@ class Learning:
             if len(new) < len(page):
                 break
             end -= len(page) or PAGE
+        found = found[-MOST_BACK:]
+        # What was forgotten is not learnt again from where it was told.
+        left_out = await self._store.recall_source.left_out([message.id for message in found])
         return [
             message
-            for message in found[-MOST_BACK:]
-            if message.role in (Role.USER, Role.ASSISTANT)
+            for message in found
+            if message.id not in left_out
+            and message.role in (Role.USER, Role.ASSISTANT)
             and message.finish is not Finish.STREAMING
             and message.content.strip()
         ]

@@ -334,6 +334,20 @@ async def test_forgetting_leaves_the_conversation_and_recalls_it_no_more(tmp_pat
             await engine.memory.forget(fact.id)
 
 
+async def test_what_is_forgotten_is_not_learnt_again_by_another_model(tmp_path: Path) -> None:
+    read = facts(("name", "The user's name is Ana."), ("hobby", "The user restores old radios."))
+    backend = ScriptedBackend(["Hello."], ["Nice."], read)
+    async with running_engine(tmp_path, backend) as engine:
+        only_learning(engine)
+        session_id = await tell(engine, "My name is Ana.")
+        [fact] = await engine.memory.search()
+        await engine.memory.forget(fact.id)
+        backend.info = ABLE
+        await tell(engine, "I am restoring old radios.", session_id=session_id)
+        assert "Ana" not in backend.requests[-1].messages[-1].content
+        assert [one.name for one in await engine.memory.search()] == ["hobby"]
+
+
 async def test_forgetting_everywhere_strikes_out_the_statement_alone(tmp_path: Path) -> None:
     async with running_engine(tmp_path, ScriptedBackend(["Hello Ana! Lima it is."])) as engine:
         session_id = await tell(engine, "My name is Ana and I live in Lima.")
