@@ -109,14 +109,14 @@ class BaseSessionManager(ABC):
         """Change one key of a session's state and nothing else; None takes the key out."""
 
     @abstractmethod
+    async def on_top(self) -> list[Session]:
+        """The listed sessions whose state says `on_top`, the latest changed first."""
+
+    @abstractmethod
     async def list(
         self, *, limit: int = 50, before: Session | None = None, archived: bool = False
     ) -> list[Session]:
         """The next `limit` sessions after `before`, or the first ones; the latest changed first."""
-
-    @abstractmethod
-    async def on_top(self) -> list[Session]:
-        """The listed sessions whose state says `on_top`, the latest changed first."""
 
     @abstractmethod
     async def archive(self, session_id: str) -> Session:

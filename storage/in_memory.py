@@ -110,6 +110,10 @@ class InMemorySessionManager(BaseSessionManager):
             del state[key]
         return self._change(session_id, state=state)
 
+    async def on_top(self) -> list[Session]:
+        listed = await self.list(limit=len(self._sessions))
+        return [session for session in listed if session.state.get("on_top")]
+
     async def list(
         self, *, limit: int = 50, before: Session | None = None, archived: bool = False
     ) -> list[Session]:
@@ -125,10 +129,6 @@ class InMemorySessionManager(BaseSessionManager):
             reverse=True,
         )
         return [_apart(session) for session in listed[:limit]]
-
-    async def on_top(self) -> list[Session]:
-        listed = await self.list(limit=len(self._sessions))
-        return [session for session in listed if session.state.get("on_top")]
 
     async def archive(self, session_id: str) -> Session:
         return self._change(session_id, archived_at=time.time())

@@ -111,6 +111,13 @@ class SqliteSessionManager(BaseSessionManager):
             )
             return session_from(rows[0])
 
+    async def on_top(self) -> list[Session]:
+        rows = await self._database.fetch_all(
+            f"SELECT {COLUMNS} FROM sessions WHERE json_extract(state, '$.on_top')"
+            " AND archived_at IS NULL AND deleted_at IS NULL ORDER BY updated_at DESC, id DESC"
+        )
+        return [session_from(row) for row in rows]
+
     async def list(
         self, *, limit: int = 50, before: Session | None = None, archived: bool = False
     ) -> list[Session]:
@@ -124,13 +131,6 @@ class SqliteSessionManager(BaseSessionManager):
                 "updated_at": before and before.updated_at,
                 "id": before and before.id,
             },
-        )
-        return [session_from(row) for row in rows]
-
-    async def on_top(self) -> list[Session]:
-        rows = await self._database.fetch_all(
-            f"SELECT {COLUMNS} FROM sessions WHERE json_extract(state, '$.on_top')"
-            " AND archived_at IS NULL AND deleted_at IS NULL ORDER BY updated_at DESC, id DESC"
         )
         return [session_from(row) for row in rows]
 
