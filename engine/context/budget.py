@@ -150,6 +150,8 @@ class _Draft(msgspec.Struct):
     memories: list[Recollection]
     articles: list[Excerpt]
     pinned: list[Message]
+    """Those that are shown though their turns may not be, oldest first."""
+
     tools: tuple[ToolSpec, ...]
     turns: list[list[Message]]
     """Those that may be shown, oldest first."""
@@ -173,6 +175,11 @@ class _Draft(msgspec.Struct):
     def shown(self) -> list[list[Message]]:
         """The turns that are shown, beside what is pinned in others."""
         return self.turns[len(self.turns) - self.kept :]
+
+    @property
+    def pinned_elsewhere(self) -> list[Message]:
+        """What is pinned in turns that are not shown."""
+        return _not_in(self.shown, self.pinned)
 
 
 async def pack(
@@ -267,9 +274,9 @@ class _Packing:
     def request(self) -> ChatRequest:
         """What is to be shown by now."""
         draft, material = self._draft, self._material
-        pinned = {message.id for message in material.pinned}
+        pinned = {message.id for message in draft.pinned}
         messages = (
-            *draft.pinned,
+            *_not_in(draft.turns, draft.pinned),
             *(message for turn in draft.turns for message in turn),
             *draft.question,
         )
@@ -343,7 +350,7 @@ async def _draft(material: Material, room: int) -> _Draft:
         summary=material.summary,
         memories=list(material.recollections),
         articles=list(material.articles),
-        pinned=[m for m in material.pinned if not any(m in turn for turn in (question, *turns))],
+        pinned=_not_in([question], material.pinned),
         tools=material.tools,
         turns=turns,
         costs=costs,
@@ -368,6 +375,11 @@ async def _turns_backwards(material: Material) -> AsyncIterator[list[Message]]:
                 yield turn
                 turn = []
         end = start
+
+
+def _not_in(turns: Iterable[Sequence[Message]], messages: Iterable[Message]) -> list[Message]:
+    shown = {message.id for turn in turns for message in turn}
+    return [message for message in messages if message.id not in shown]
 
 
 def _worth_showing(message: Message) -> bool:
@@ -466,7 +478,7 @@ async def _segments(draft: _Draft, material: Material, tokens: int) -> tuple[Seg
         "summary": await count(told_as(draft.summary)) if draft.summary else 0,
         "memories": await count(notes(draft.memories)),
         "articles": await count(fetched(draft.articles)),
-        "pinned": await _tokens(draft.pinned),
+        "pinned": await _tokens(draft.pinned_elsewhere),
         "question": await _tokens(draft.question),
     }
     items = sum(len(turn) for turn in draft.shown)
@@ -475,6 +487,7 @@ async def _segments(draft: _Draft, material: Material, tokens: int) -> tuple[Seg
     articles_out = len(material.articles) - len(draft.articles)
     memories_out = len(material.recollections) - len(draft.memories)
     tools_out = len(material.tools) - len(draft.tools)
+    pinned_out = len(_not_in([draft.question], material.pinned)) - len(draft.pinned)
     return (
         Segment(name="system", tokens=parts["system"], items=1),
         Segment(
@@ -505,7 +518,13 @@ async def _segments(draft: _Draft, material: Material, tokens: int) -> tuple[Seg
             left_out=articles_out,
             why=no_room if articles_out else "",
         ),
-        Segment(name="pinned", tokens=parts["pinned"], items=len(draft.pinned)),
+        Segment(
+            name="pinned",
+            tokens=parts["pinned"],
+            items=len(draft.pinned_elsewhere),
+            left_out=pinned_out,
+            why=no_room if pinned_out else "",
+        ),
         Segment(
             name="conversation",
             tokens=conversation,

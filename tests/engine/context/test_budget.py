@@ -209,6 +209,18 @@ async def test_a_pinned_message_is_shown_however_old_it_is() -> None:
     assert shown(result)[1].startswith("number 8")
 
 
+async def test_what_is_pinned_in_a_turn_that_has_no_room_stays_until_nothing_else_can_go() -> None:
+    history = conversation("keep this", "yes", *["word " * 40] * 20)
+    short = await packed(history[:8], pinned=(history[0],))
+    assert segment(short, "pinned").items == 0  # its turn is shown
+    long = await packed(history[:12], "long " * 250, pinned=(history[0],))
+    assert shown(long)[0] == "keep this"
+    assert segment(long, "pinned").items == 1
+    large = conversation("word " * 120, "yes")
+    full = await packed(large, "long " * 300, pinned=(large[0],))
+    assert [part.name for part in full.segments if part.left_out] == ["pinned", "conversation"]
+
+
 async def test_stored_counts_are_used_and_nothing_is_counted_again() -> None:
     history = [msgspec.structs.replace(m, token_count=40) for m in conversation(*["word"] * 40)]
     result = await packed(history)
