@@ -39,8 +39,8 @@ async def serve(options: argparse.Namespace, _settings: Settings, _paths: Paths)
         CommandError: Textual-serve is missing, or the port is taken.
     """
     try:
-        from aiohttp import web  # type: ignore[import-not-found]
-        from textual_serve.server import Server  # type: ignore[import-not-found]
+        from aiohttp import web
+        from textual_serve.server import Server
     except ModuleNotFoundError:
         raise CommandError(
             "Serving the app to a browser needs textual-serve, which is not installed.",
@@ -85,7 +85,6 @@ async def _guarded(app: Any, token: str, host: str) -> Any:
     """The app below the token, and nothing beside it."""
     from aiohttp import web
 
-    @web.middleware  # type: ignore[untyped-decorator]
     async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
         named = request.path.split("/", 2)[1]
         # By its name a page from elsewhere could reach this machine: DNS says what it likes.
@@ -99,7 +98,7 @@ async def _guarded(app: Any, token: str, host: str) -> Any:
         response.headers["Content-Security-Policy"] = POLICY.format(host=host)
         response.headers["Cache-Control"] = "no-store"
 
-    whole = web.Application(middlewares=[guard])
+    whole = web.Application(middlewares=[web.middleware(guard)])
     whole.add_subapp(f"/{token}/", app)
     whole.on_response_prepare.append(protect)
     return whole
