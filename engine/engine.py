@@ -54,6 +54,8 @@ RESEARCHED = "researched"
 PACKED_KEPT = 16
 """Of so many sessions it is known what their model was last shown."""
 
+EMBEDDING = "embed what was said"
+
 LAST_TURN_PAGE = 8
 """Messages read at a time to find the last question."""
 
@@ -435,14 +437,15 @@ class Engine:
     def _embed(self) -> None:
         """Make the vectors that are missing, in the background."""
         meaning = self._meaning
-        if meaning is None or self.pool.closing:
+        waiting = [job for job in self.pool.living(Lane.UPKEEP) if job.name == EMBEDDING]
+        if meaning is None or self.pool.closing or len(waiting) > 1:
             return
 
         async def embed(job: Job[None]) -> None:
             await meaning.catch_up(job.report)
             await self._workshop.recall.load()
 
-        self.pool.submit("embed what was said", Lane.UPKEEP, embed, key="embed")
+        self.pool.submit(EMBEDDING, Lane.UPKEEP, embed, key=EMBEDDING)
 
     async def _choose_embedder(self, workers: Workers) -> Embedder:
         from engine.embedding import choose_embedder  # imports numpy
