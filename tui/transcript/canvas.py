@@ -218,7 +218,8 @@ class Canvas(ScrollView):
     @property
     def _follows(self) -> bool:
         # What is being selected must not slide away under the mouse.
-        return self._following and self.text_selection is None
+        selecting = self.is_attached and self.text_selection is not None
+        return self._following and not selecting
 
     @property
     def _text_width(self) -> int:

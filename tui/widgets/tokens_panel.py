@@ -120,6 +120,7 @@ class TokensPanel(Panel):
         if session_id != self.session_id:
             self._answers = []
             self._totals = None
+            self.cursor = None  # of what comes, the first
         super().show_session(session_id, packed)
         self._read_soon()
 
