@@ -207,8 +207,15 @@ class FactStore(MemoryStore[Fact, FactBatch]):
             parameters.append(subject)
         return await self._search(query, conditions, parameters, limit, offset)
 
-    async def ended(self, entity_id: str | None = None, *, limit: int = 1_000) -> list[Fact]:
-        """The facts of a person that hold no more, the newest first."""
-        return await self._select(
-            "this.entity_id IS ? AND this.valid_to IS NOT NULL", [entity_id], limit
+    async def ended(
+        self, entity_id: str | None = None, *, limit: int = 1_000
+    ) -> list[tuple[Fact, str | None]]:
+        """The facts of a person that hold no more, the newest first, and what each became."""
+        rows = await self._database.fetch_all(
+            f"SELECT {self._columns()}, next.text FROM facts AS this"
+            " LEFT JOIN facts AS next ON next.id = this.superseded_by"
+            " WHERE this.entity_id IS ? AND this.valid_to IS NOT NULL"
+            " ORDER BY this.key DESC LIMIT ?",
+            (entity_id, limit),
         )
+        return [(self._decode(row[:-1]), row[-1]) for row in rows]

@@ -128,11 +128,6 @@ async def known(
         StorageError: The store can't be read.
     """
     ended = await store.facts.ended(entity_id)
-    successors = {
-        one.superseded_by: await store.facts.get(one.superseded_by)
-        for one in ended
-        if one.superseded_by is not None
-    }
     memories: dict[str, Memory] = {}
     for kind, keeper in (
         ("fact", store.facts),
@@ -146,6 +141,7 @@ async def known(
                 )
                 memories.update((one.id, one) for one in found)
     asked, best = await asyncio.to_thread(_rank, query, list(memories.values()), likely)
+    over = await asyncio.to_thread(_all_ended, ended, list(memories.values()))
     recollections: list[Recollection] = []
     brought: list[Memory] = []
     counts: dict[type[Memory], int] = {}
@@ -160,22 +156,31 @@ async def known(
         here = where.session is not None and where.session.id == session_id and shown
         if (here or where.gone) and not memory.pinned:
             continue
+        text = memory.text
+        if isinstance(memory, Episode):
+            for one in over:
+                text = striking.without(text, one.point)
+            if striking.says_nothing(text):
+                continue
         counts[type(memory)] = counts.get(type(memory), 0) + 1
         brought.append(memory)
-        recollections.append(_recollection(fit, where, asked))
+        recollections.append(_recollection(fit, text, where, asked))
     sources = frozenset(
         source for memory in brought if isinstance(memory, Fact) for source in memory.source_ids
     )
-    over = await asyncio.to_thread(_all_ended, ended, successors)
     return Known(recollections, frozenset(asked), sources, over)
 
 
-def _all_ended(ended: Sequence[Fact], successors: Mapping[str, Fact | None]) -> list[_Ended]:
+def _all_ended(
+    ended: Sequence[tuple[Fact, str | None]], memories: Sequence[Memory]
+) -> list[_Ended]:
+    holding = [striking.stems(one.text) for one in memories if isinstance(one, Fact)]
     found = []
-    for one in ended:
-        new = successors.get(one.superseded_by) if one.superseded_by else None
-        if point := striking.outdated(one, new):
-            found.append(_Ended(one.source_ids, point, striking.whole(one.text)))
+    for old, new in ended:
+        point = striking.outdated(old, new)
+        # Who moved back to Lima lives in Lima.
+        if point and not any(point <= said for said in holding):
+            found.append(_Ended(old.source_ids, point, striking.whole(old.text)))
     return found
 
 
@@ -267,14 +272,14 @@ async def _where(store: Store, memory: Memory) -> _Where:
     return _Where(None, session, gone)
 
 
-def _recollection(fit: _Fit, where: _Where, asked: Mapping[str, str]) -> Recollection:
+def _recollection(fit: _Fit, text: str, where: _Where, asked: Mapping[str, str]) -> Recollection:
     memory = fit.memory
     if isinstance(memory, Fact):
-        kind, text, at = "fact", memory.text, memory.valid_from
+        kind, at = "fact", memory.valid_from
     elif isinstance(memory, Episode):
-        kind, text, at = "episode", memory.text, memory.created_at
+        kind, at = "episode", memory.created_at
     else:
-        kind, text, at = "skill", f"{memory.name}: {memory.text}", memory.updated_at
+        kind, text, at = "skill", f"{memory.name}: {text}", memory.updated_at
     grounds = [
         name
         for name, holds in (

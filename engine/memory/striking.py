@@ -55,14 +55,14 @@ def whole(text: str) -> frozenset[str]:
     return stems(text) - stems("user said asked")
 
 
-def outdated(old: Fact, new: Fact | None) -> frozenset[str]:
-    """The stems that only a fact that holds no more has, and not what holds instead.
+def outdated(old: Fact, new: str | None) -> frozenset[str]:
+    """The stems that only a fact that holds no more has, and not the text that holds instead.
 
     Empty when it was only put in other words.
     """
     if new is None:
         return point(old.text, old.subject)
-    return stems(old.text) - stems(new.text) - frame()
+    return stems(old.text) - stems(new) - frame()
 
 
 def without(text: str, words: frozenset[str], instead: str = "") -> str:

@@ -214,7 +214,14 @@ async def test_a_fact_may_end_without_another(store: Store) -> None:
     assert await store.facts.count() == 0
     [found] = await store.facts.search("tea", ended=True)
     assert (found.valid_to, found.superseded_by) == (2000, None)
-    assert await store.facts.ended() == [found]
+    assert await store.facts.ended() == [(found, None)]
+    other = await store.facts.add("milk", "likes milk")
+    await store.facts.supersede(other.id, "likes oat milk")
+    assert [(one.id, new) for one, new in await store.facts.ended()] == [
+        (other.id, "likes oat milk"),
+        (fact.id, None),
+    ]
+    assert await store.facts.ended("ana") == []
 
 
 async def test_the_history_of_a_fact_is_what_it_superseded(store: Store) -> None:

@@ -130,6 +130,28 @@ async def test_a_message_that_told_what_holds_no_more_is_not_brought_back(tmp_pa
         assert "Lima" not in request
 
 
+async def test_who_moves_back_lives_there_again(tmp_path: Path) -> None:
+    async with running_engine(tmp_path, ScriptedBackend(*[["Nice."]] * 4)) as engine:
+        await tell(engine, "I live in Lima.", "Which parks in Lima have old fig trees?")
+        await tell(engine, "I moved to Puno.")
+        await tell(engine, "I moved back to Lima.")
+        request = await shown(engine, "Which parks in the city where I live have fig trees?")
+        assert "Known about the user since" in request
+        assert "The user lives in Lima." in request
+        assert "old fig trees" in request
+        assert "Puno" not in request
+
+
+async def test_an_episode_does_not_tell_what_holds_no_more(tmp_path: Path) -> None:
+    async with running_engine(tmp_path) as engine:
+        await engine.memory.remember("I live in Lima")
+        await engine.memory.remember("A talk on orchids. The user lives in Lima.", kind="episode")
+        await engine.memory.remember("I live in Puno")
+        request = await shown(engine, "Which orchids did I talk about?")
+        assert "A talk on orchids." in request
+        assert "Lima" not in request
+
+
 async def test_what_is_told_again_is_kept_once_and_surer(tmp_path: Path) -> None:
     async with running_engine(tmp_path) as engine:
         await tell(engine, "I'm allergic to peanuts.", "As you know, I am allergic to peanuts!")
@@ -162,7 +184,7 @@ async def test_an_able_model_reads_what_was_told_as_structured_output(tmp_path: 
         ("pet", "The user has a parrot named Kiko."),
         about="Old radios.",
     )
-    backend = able(["Nice."], read)
+    backend = able(["Nice."], read, ["Oh."], facts())
     async with running_engine(tmp_path, backend) as engine:
         only_learning(engine)
         watch = Watch(engine)
@@ -174,6 +196,11 @@ async def test_an_able_model_reads_what_was_told_as_structured_output(tmp_path: 
         assert [one.position for one in await engine.memory.sources(fact.id)] == [0]
         assert backend.requests[1].schema == SCHEMA
         assert watch.of(MemoriesChanged)[-1].entity_id is None
+        # What was read once is not read again; the model is told what is known.
+        await tell(engine, "I like that hobby.", session_id=session_id)
+        asked = backend.requests[3].messages[-1].content
+        assert "- The user restores old radios." in asked
+        assert "In my spare time" not in asked
 
 
 @pytest.mark.parametrize(
