@@ -67,7 +67,11 @@ async def fetching(
 
 @asynccontextmanager
 async def researching(
-    folder: Path, research: ResearchSettings, backend: ScriptedBackend | None = None
+    folder: Path,
+    research: ResearchSettings,
+    backend: ScriptedBackend | None = None,
+    *,
+    in_processes: bool = False,
 ) -> AsyncIterator[Engine]:
     settings = Settings(
         model=ModelSettings(default="scripted:parrot"),
@@ -75,6 +79,8 @@ async def researching(
         research=research,
     )
     async with running_engine(folder, backend, settings) as engine:
+        if not in_processes:
+            (await engine.research_desk()).make_workers = threads
         yield engine
 
 

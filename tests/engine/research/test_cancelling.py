@@ -46,7 +46,7 @@ async def stop_at(folder: Path, stage: Stage, delay: float) -> None:
     backend = ScriptedBackend(["So ", asyncio.Event(), "on."])
     async with serving(formats.services) as server:
         research = research_at(server.url, embedder="embedded", workers=2)
-        async with researching(folder, research, backend) as engine:
+        async with researching(folder, research, backend, in_processes=True) as engine:
             await engine.research_desk()
             tasks, children = asyncio.all_tasks(), processes()
             engine.events.subscribe(note)
@@ -95,7 +95,7 @@ async def test_closing_the_engine_ends_a_run(tmp_path: Path) -> None:
 
     before = processes()
     async with serving(hang) as server:
-        async with researching(tmp_path, research_at(server.url)) as engine:
+        async with researching(tmp_path, research_at(server.url), in_processes=True) as engine:
             turn = await engine.research(None, QUESTION)
             await holds(lambda: server.open >= 4)
             began = time.monotonic()

@@ -20,7 +20,7 @@ from storage.records import Finish
 from tests.embedded_weights import paths_under
 from tests.engine.research import formats
 from tests.engine.research.server import serving
-from tests.engine.research.support import QUESTION, research_at, researching, threads
+from tests.engine.research.support import QUESTION, research_at, researching
 from tests.engine.support import Watch
 from tests.scripted import ScriptedBackend
 
@@ -43,9 +43,9 @@ async def test_the_embedded_model_answers_from_all_sources(
     tmp_path: Path, models_dir: Path
 ) -> None:
     async with serving(formats.services) as server:
-        research = research_at(server.url, embedder="embedded", workers=2, source_seconds=15.0)
+        research = research_at(server.url, embedder="embedded", shown=2, source_seconds=15.0)
         settings = Settings(
-            model=ModelSettings(default="embedded:smollm2-135m", max_tokens=60, temperature=0.0),
+            model=ModelSettings(default="embedded:smollm2-135m", max_tokens=24, temperature=0.0),
             research=research,
         )
         engine = await Engine.open(settings, paths_under(tmp_path, models_dir=models_dir))
@@ -284,13 +284,11 @@ async def test_a_later_question_is_answered_from_articles_that_are_kept(tmp_path
     async with serving(formats.services) as server:
         research = research_at(server.url)
         async with researching(tmp_path, research, ScriptedBackend(["So [1]."])) as engine:
-            (await engine.research_desk()).make_workers = threads
             first = await engine.research(None, QUESTION)
             await first.wait()
         asked = len(server.requests)
         offline = research_at(server.url, offline=True)
         async with researching(tmp_path, offline, ScriptedBackend(["As before [1]."])) as engine:
-            (await engine.research_desk()).make_workers = threads
             later = await engine.research(None, "How long do scrub jays remember a cache?")
             answer = await later.wait()
             told = {source.name: source for source in research_of(later).outcome.sources}
@@ -339,13 +337,11 @@ async def test_a_question_that_was_looked_up_is_looked_up_again_when_it_is_asked
     async with serving(formats.services) as server:
         research = research_at(server.url, cache_minutes=0)
         async with researching(tmp_path, research, ScriptedBackend(["So [1]."])) as engine:
-            (await engine.research_desk()).make_workers = threads
             first = await engine.research(None, QUESTION)
             await first.wait()
         asked = len(server.requests)
         backend = ScriptedBackend(["Again [2]."], ["Edited [1]."], ["Talk."], ["More talk."])
         async with researching(tmp_path, research, backend) as engine:  # as after a restart
-            (await engine.research_desk()).make_workers = threads
             again = await engine.retry(first.session_id)
             assert again is not None
             answer = await again.wait()
@@ -373,7 +369,6 @@ async def test_an_answer_that_goes_on_has_its_articles_still(tmp_path: Path) -> 
         serving(formats.services) as server,
         researching(tmp_path, research_at(server.url), backend) as engine,
     ):
-        (await engine.research_desk()).make_workers = threads
         watch = Watch(engine)
         first = await engine.research(None, QUESTION)
         await watch.until(AnswerDelta)

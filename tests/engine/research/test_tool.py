@@ -22,7 +22,6 @@ from tests.engine.research.support import (
     holds,
     research_at,
     researching,
-    threads,
     wants,
 )
 from tests.engine.support import Watch
@@ -46,7 +45,6 @@ async def test_a_model_that_asks_for_research_gets_articles_and_cites_them(tmp_p
         researching(tmp_path, research_at(server.url), backend) as engine,
     ):
         watch = Watch(engine)
-        (await engine.research_desk()).make_workers = threads
         asked = await engine.send(None, "What is special about jays?")
         await asked.wait()
         assert [call.name for call in asked.pending] == ["research"]
@@ -98,7 +96,6 @@ async def test_numbers_go_on_from_one_research_to_the_next(tmp_path: Path) -> No
     async with serving(first_jays_then_crows) as server, AsyncExitStack() as stack:
         research = research_at(server.url, shown=3, off=("kept",), cache_minutes=0)
         engine = await stack.enter_async_context(researching(tmp_path, research, backend))
-        (await engine.research_desk()).make_workers = threads
         asked = await engine.send(None, "Tell me of jays and crows.")
         await asked.wait()
         first = await engine.confirm(asked.session_id, {"1": APPROVED})
@@ -126,7 +123,6 @@ async def test_what_is_denied_is_not_looked_up(tmp_path: Path) -> None:
         serving(formats.services) as server,
         researching(tmp_path, research_at(server.url), backend) as engine,
     ):
-        (await engine.research_desk()).make_workers = threads
         asked = await engine.send(None, "Tell me of jays.")
         await asked.wait()
         turn = await engine.confirm(asked.session_id, {"1": Decision(approve=False)})
@@ -143,7 +139,6 @@ async def test_a_page_of_this_machine_is_not_read_because_a_model_names_it(tmp_p
         backend = able([wants(named)], [TOPICS], ["Nothing."])
         research = research_at("http://127.0.0.1:1", attempts=1)
         async with researching(tmp_path, research, backend) as engine:
-            (await engine.research_desk()).make_workers = threads
             asked = await engine.send(None, "Tell me of jays.")
             await asked.wait()
             turn = await engine.confirm(asked.session_id, {"1": APPROVED})
@@ -167,7 +162,6 @@ async def test_cancelling_the_turn_cancels_the_research(tmp_path: Path) -> None:
         serving(hang) as server,
         researching(tmp_path, research_at(server.url), backend) as engine,
     ):
-        (await engine.research_desk()).make_workers = threads
         asked = await engine.send(None, "Tell me of jays.")
         await asked.wait()
         turn = await engine.confirm(asked.session_id, {"1": APPROVED})
@@ -187,7 +181,6 @@ async def test_articles_take_no_more_than_their_share_of_a_small_window(tmp_path
         serving(formats.services) as server,
         researching(tmp_path, research_at(server.url), backend) as engine,
     ):
-        (await engine.research_desk()).make_workers = threads
         asked = await engine.send(None, "Tell me of jays.")
         await asked.wait()
         turn = await engine.confirm(asked.session_id, {"1": APPROVED})
