@@ -661,3 +661,53 @@ async def test_another_model_is_chosen_to_answer_once(tmp_path: Path) -> None:
         await chat.until_shown("again")
         await chat.until(lambda: not chat.screen.conversation.answering)
         assert await told(chat) == ["first", "again"]
+
+
+# Sessions
+
+
+def rows(chat: Chat) -> list[str]:
+    return chat.text.split("\n")
+
+
+async def test_an_answer_that_ends_elsewhere_is_unread_until_it_is_shown_also_after_quitting(
+    tmp_path: Path,
+) -> None:
+    gate = asyncio.Event()
+    async with chatting(tmp_path, ScriptedBackend(["one", gate])) as chat:
+        await chat.ready()
+        await chat.say("first")
+        await chat.until_shown("one")
+        session_id = chat.session_id
+        assert session_id is not None
+        await chat.pilot.press("ctrl+n")
+        await chat.until(lambda: chat.session_id is None)
+        gate.set()
+        await chat.until(lambda: any("first" in row and "●" in row for row in rows(chat)))
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        session = await chat.engine.library.session(session_id)
+        assert session.state["unread"]
+        chat.screen.open(session_id)
+        await chat.until_shown("one")
+        for _ in range(200):
+            if not (await chat.engine.library.session(session_id)).state.get("unread"):
+                break
+            await chat.pilot.pause(0.02)
+        assert not (await chat.engine.library.session(session_id)).state.get("unread")
+
+
+async def test_a_conversation_is_tagged_and_found_by_its_tag(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        await chat.say("/tag birds")
+        await chat.until_shown("once it has begun")
+        await chat.say("What is a jay?")
+        await chat.until(lambda: chat.session_id is not None)
+        await chat.until(lambda: not chat.screen.conversation.answering)
+        await chat.say("/tag My Birds")
+        await chat.until_shown("Its tags: my-birds.")
+        [hit] = await chat.engine.library.search("tag:my-birds")
+        assert hit.session.id == chat.session_id
+        await chat.say("/tag my-birds")
+        await chat.until_shown("It has no tags now.")

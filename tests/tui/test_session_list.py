@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 from rich.cells import cell_len
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from engine.events import SessionChanged
 from storage.records import Role, Session
@@ -411,21 +411,110 @@ async def test_marks_answers_being_written_and_unread_ones(tmp_path: Path) -> No
             await see(pilot, sessions, "○")
             go_on.set()
             await turn.wait()
+            await not_see(pilot, sessions, "○")
+            await engine.library.mark_unread(there.id, True)
             await see(pilot, sessions, "●")
-            assert "○" not in text_of(sessions)
             sessions.current = there.id
             await not_see(pilot, sessions, "●")
 
 
-async def test_an_answer_to_the_open_session_is_not_unread(engine: Engine) -> None:
-    session = await keep(engine, "here")
+# Many at a time, on top, in the archive
+
+
+async def test_a_session_is_kept_on_top_however_old_it_is(engine: Engine) -> None:
+    for number in range(PAGE + 5):
+        await keep(engine, f"talk {number:03}", age=number)
+    old = await keep(engine, "old and dear", age=400 * DAY)
+    await engine.library.keep_on_top(old.id, True)
     async with shown(SessionList(engine)) as (sessions, pilot):
-        await see(pilot, sessions, "here")
-        sessions.current = session.id
-        await (await engine.send(session.id, "hello")).wait()
-        await until(pilot, lambda: engine.turn(session.id) is None)
-        await pilot.pause()
-        assert "●" not in text_of(sessions)
+        await see(pilot, sessions, "Pinned", "old and dear", "talk 000")
+        assert titles(sessions)[:1] == ["talk 000"]
+        assert lines(rows_of(sessions))[0].strip() == "Pinned"
+        sessions.focus_rows()
+        rows_of(sessions).move_to(old.id)
+        await pilot.press("p")
+        await not_see(pilot, sessions, "Pinned")
+        assert await engine.library.on_top() == []
+        rows_of(sessions).action_first()
+        await pilot.press("p")
+        await see(pilot, sessions, "Pinned")
+        assert [one.title for one in await engine.library.on_top()] == ["talk 000"]
+
+
+async def test_several_are_selected_deleted_and_brought_back_together(engine: Engine) -> None:
+    for age in range(4):
+        await keep(engine, f"talk {age}", age=age)
+    async with shown(SessionList(engine)) as (sessions, pilot):
+        await see(pilot, sessions, "talk 0", "talk 3")
+        sessions.focus_rows()
+        rows_of(sessions).action_first()
+        await pilot.press("space", "space", "down", "space")
+        assert text_of(sessions).count("✓") == 3
+        await pilot.press("d")
+        await until(pilot, lambda: offers_undo(sessions))
+        assert [one.title for one in await engine.library.sessions()] == ["talk 2"]
+        await until(pilot, lambda: "✓" not in text_of(sessions))
+        assert "3 conversations" in str(sessions.query_one("#session-undo", Static).content)
+        await pilot.press("u")
+        await see(pilot, sessions, "talk 0", "talk 1", "talk 2", "talk 3")
+
+
+async def test_escape_ends_the_selection_first(engine: Engine) -> None:
+    await keep(engine, "talk")
+    async with shown(SessionList(engine)) as (sessions, pilot):
+        await see(pilot, sessions, "talk")
+        sessions.focus_rows()
+        await pilot.press("space")
+        await see(pilot, sessions, "✓")
+        await pilot.press("escape")
+        await not_see(pilot, sessions, "✓")
+
+
+async def test_a_session_is_archived_seen_in_the_archive_and_brought_back(engine: Engine) -> None:
+    gone = await keep(engine, "old project", age=10)
+    await keep(engine, "at hand")
+    async with shown(SessionList(engine)) as (sessions, pilot):
+        await see(pilot, sessions, "old project")
+        sessions.focus_rows()
+        rows_of(sessions).move_to(gone.id)
+        await pilot.press("a")
+        await not_see(pilot, sessions, "old project")
+        await pilot.press("A")
+        await see(pilot, sessions, "Archived", "old project")
+        assert "at hand" not in text_of(sessions)
+        await pilot.press("a")
+        await see(pilot, sessions, "Nothing is archived.")
+        await pilot.press("A")
+        await see(pilot, sessions, "old project", "at hand")
+
+
+async def test_a_fork_is_opened_and_begins_with_the_same_words(engine: Engine) -> None:
+    session = await keep(engine, "talk", "first", "second")
+    async with shown(SessionList(engine)) as (sessions, pilot):
+        await see(pilot, sessions, "talk")
+        sessions.focus_rows()
+        rows_of(sessions).move_to(session.id)
+        await pilot.press("f")
+        await until(pilot, lambda: heard(pilot, SessionList.Opened))
+        [opened] = heard(pilot, SessionList.Opened)
+        assert opened.session_id != session.id
+        page = await engine.library.page(opened.session_id, 0, 9)
+        assert [message.content for message in page] == ["first", "second"]
+
+
+async def test_sessions_are_exported_where_the_program_was_started(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await keep(engine, "talk", "words to keep")
+    monkeypatch.chdir(tmp_path)
+    async with shown(SessionList(engine)) as (sessions, pilot):
+        await see(pilot, sessions, "talk")
+        sessions.focus_rows()
+        rows_of(sessions).action_first()
+        await pilot.press("x")
+        await until(pilot, lambda: list(tmp_path.glob("*.md")))
+        [file] = tmp_path.glob("*.md")
+        await until(pilot, lambda: "words to keep" in file.read_text())
 
 
 async def test_the_cursor_waits_on_the_open_session(engine: Engine) -> None:

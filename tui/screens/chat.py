@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from msgspec import structs
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.screen import Screen
 
-from engine.events import Event, Notice, SessionChanged, SessionDeleted
+from engine.events import AnswerEnded, Event, Notice, SessionChanged, SessionDeleted
+from engine.library import UNREAD, tags_of
 from engine.llm.base import ModelError
+from engine.memory.memories import Kept
 from engine.parameters import PERSONAS, ParameterError, changed, in_words, personas
 from storage.errors import StorageError
 from storage.records import Role
 from tui.commands import SLASH, read_slash, run
 from tui.harmless import visible
+from tui.remembering import Remembering
 from tui.widgets.composer import Composer
 from tui.widgets.conversation import Conversation
 from tui.widgets.key_bar import KeyBar
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from engine.engine import Engine
+    from engine.memory.memories import Kind
     from engine.parameters import Parameters
     from storage.articles import Article
     from storage.records import Message
@@ -101,8 +107,10 @@ class ChatScreen(Screen[None]):
         self._settled = False
         self._sessions: SessionList | None = None
         self._inspector: Inspector | None = None
-        self._deleted: list[str | Message] = []
-        """The sessions (by id) and messages that were taken away in this run, the last one last."""
+        self._remembering = Remembering(self, engine)
+        self._deleted: list[str | Message | Kept] = []
+        """What can be undone, the last one last: sessions (by id) and messages that were taken
+        away in this run, and memories that were written."""
 
         settings = engine.settings.ui
         self._wanted: dict[str, bool | None] = {
@@ -150,6 +158,8 @@ class ChatScreen(Screen[None]):
         match event:
             case Notice(text=text, severity=severity):
                 self._say(text, severity)
+            case AnswerEnded(message=message) if message.session_id != self._session_id:
+                self.run_worker(self._mark_unread(message.session_id, True), group="unread")
             case SessionDeleted(session_id=session_id):
                 self._deleted.append(session_id)
             case SessionChanged(session=session) if session.id in self._deleted:
@@ -366,6 +376,54 @@ class ChatScreen(Screen[None]):
             self.conversation.composer.put("/research ")
             self.conversation.composer.focus()
 
+    def action_remember(self, text: str = "") -> None:
+        """Remember something; ask what, if nothing is said."""
+        if text:
+            self.run_worker(self._remember(text), group="memories")
+        else:
+            self._remembering.write("fact", self._remember)
+
+    def action_skill(self, written: str = "") -> None:
+        """Teach a skill, `NAME: HOW`; ask how it is done, if only its name is said."""
+        name, _, how = (part.strip() for part in written.partition(":"))
+        if name and how:
+            self.run_worker(self._remember(how, name, "skill"), group="memories")
+        else:
+            remember = partial(self._remember, kind="skill")
+            self._remembering.write("skill", remember, name=name)
+
+    async def _remember(self, text: str, name: str = "", kind: Kind = "fact") -> None:
+        kept = await self._remembering.remember(
+            text, kind=kind, name=name, session_id=self._session_id
+        )
+        if kept is not None:
+            self._deleted.append(kept)
+
+    def action_forget(self, text: str = "") -> None:
+        """Forget what fits, if that is meant."""
+        if text:
+            self.run_worker(self._remembering.forget_matching(text), group="memories")
+        else:
+            self.conversation.composer.put("/forget ")
+            self.conversation.composer.focus()
+
+    async def action_recall(self, wanted: str = "") -> None:
+        """Let this conversation remember, or not; if neither is said, the other way round."""
+        if wanted not in ("", "on", "off"):
+            self._say("/recall on, or /recall off.", "warning")
+            return
+        on = wanted == "on" if wanted else not self._recalls
+        recall = None if on == self._engine.settings.memory.recall else on
+        parameters = structs.replace(self.conversation.parameters, recall=recall)
+        await self.conversation.set_parameters(parameters)
+        self._tell_session()
+        self.refresh_bindings()
+        self._say(
+            "This conversation remembers again."
+            if on
+            else "Nothing is brought back from memory in this conversation. /recall on ends that."
+        )
+
     def action_rename(self, title: str = "") -> None:
         """Give the conversation another title; ask for it if none is given."""
         session = self.conversation.session
@@ -404,11 +462,15 @@ class ChatScreen(Screen[None]):
         self._say(f"Deleted “{session.title}”. /undo brings it back.")
 
     async def action_undo(self) -> None:
-        """Bring back what was deleted or taken back last, and show it."""
+        """Bring back what was deleted or taken back last; forget what was remembered since."""
         if not self._deleted:
             self._say("Nothing was deleted in this run.")
             return
         last = self._deleted[-1]
+        if isinstance(last, Kept):
+            self._deleted.pop()
+            await self._remembering.take_back(last)
+            return
         if not isinstance(last, str):
             self._deleted.pop()
             await self.conversation.open(last.session_id)
@@ -420,6 +482,26 @@ class ChatScreen(Screen[None]):
             self.conversation.report(error)
             return
         self.open(session.id)
+
+    def action_tag(self, tag: str = "") -> None:
+        """Put a tag on the conversation, or take it off; `tag:NAME` in a search finds it."""
+        session = self.conversation.session
+        if session is None:
+            self._say("A conversation can be tagged once it has begun.")
+        elif tag:
+            self.run_worker(self._tag(session.id, tag), group="tag")
+        else:
+            tags = ", ".join(tags_of(session))
+            self._say(f"Its tags: {tags}." if tags else "/tag NAME puts a tag on it.")
+
+    async def _tag(self, session_id: str, tag: str) -> None:
+        try:
+            session = await self._engine.library.tag(session_id, tag)
+        except StorageError as error:
+            self.conversation.report(error)
+        else:
+            tags = ", ".join(tags_of(session))
+            self._say(f"Its tags: {tags}." if tags else "It has no tags now.")
 
     def action_choose_model(self, ref: str = "") -> None:
         """Choose which model answers from now on; show those that there are if none is named."""
@@ -513,8 +595,15 @@ class ChatScreen(Screen[None]):
                 return self._in_conversation and self.conversation.answering
             case "back":
                 return not isinstance(self.focused, Composer)
+            case "recall" if parameters:
+                return self._recalls == (parameters == ("off",))
             case _:
                 return True
+
+    @property
+    def _recalls(self) -> bool:
+        own = self.conversation.parameters.recall
+        return self._engine.settings.memory.recall if own is None else own
 
     @property
     def _session_id(self) -> str | None:
@@ -548,8 +637,14 @@ class ChatScreen(Screen[None]):
         else:
             self.call_later(run, self, slash.command, slash.argument)
 
+    async def _mark_unread(self, session_id: str, unread: bool) -> None:
+        with suppress(StorageError):  # whoever opens it will see what there is
+            await self._engine.library.mark_unread(session_id, unread)
+
     def on_conversation_shown(self, message: Conversation.Shown) -> None:
-        """Let the other panes show the same session."""
+        """Let the other panes show the same session; showing it is reading it."""
+        if message.session is not None and message.session.state.get(UNREAD):
+            self.run_worker(self._mark_unread(message.session.id, False), group="unread")
         self._tell_session()
         if message.last is not None:
             self.query_one(StatusLine).show_last(message.last)
@@ -562,6 +657,7 @@ class ChatScreen(Screen[None]):
         if self._sessions is not None:
             self._sessions.current = self._session_id
         if self._inspector is not None:
+            self._inspector.recalls = self._recalls
             self._inspector.session_id = self._session_id
 
     def on_conversation_waiting(self, message: Conversation.Waiting) -> None:

@@ -25,6 +25,7 @@ from engine.events import (
     SessionDeleted,
     TurnEnded,
 )
+from engine.library import ON_TOP, UNREAD
 from engine.pool import Lane
 from storage.errors import StorageError
 from tui.widgets.days import Days
@@ -59,6 +60,9 @@ PAUSE_SECONDS = 0.08
 HITS = 30
 """Found sessions that are shown."""
 
+ARCHIVED = 500
+"""Archived sessions that are listed; search finds the others."""
+
 ARTICLES = 10
 """Found articles that are shown under them."""
 
@@ -78,6 +82,12 @@ class SessionList(Vertical):
         Binding("d", "delete", "Delete", tooltip="Delete at once; it can be undone"),
         Binding("delete", "delete", "Delete", show=False),
         Binding("u", "undo", "Undo delete", tooltip="Bring back what was deleted last"),
+        Binding("p", "on_top", "Pin", tooltip="Keep it on top, or let it go"),
+        Binding("a", "archive", "Archive", tooltip="Out of the list, and kept"),
+        Binding("A", "toggle_archive", "Archived", tooltip="See what is archived, or leave it"),
+        Binding("space", "select", "Select", tooltip="Let the next key be for several"),
+        Binding("f", "fork", "Fork", tooltip="Go on in a copy"),
+        Binding("x", "export", "Export", tooltip="Write it to a Markdown file"),
         Binding("escape", "back", "Back", show=False, tooltip="Leave the search or the editor"),
         Binding("up", "move('cursor', -1)", show=False),
         Binding("down", "move('cursor', 1)", show=False),
@@ -142,8 +152,14 @@ class SessionList(Vertical):
         self._before_search: str | None = None
         """Where the cursor was when the search began."""
 
-        self._unread: set[str] = set()
-        self._deleted: list[Session] = []
+        self._archived: list[Session] | None = None
+        """The archive, while it is seen."""
+
+        self._on_top: dict[str, Session] = {}
+        self._selected: set[str] = set()
+        self._deleted: list[list[Session]] = []
+        """What was deleted, the last last; what was deleted together comes back together."""
+
         self._renaming: Session | None = None
         self._loading = False
         self._stale = False
@@ -181,6 +197,9 @@ class SessionList(Vertical):
     async def _load_page(self) -> None:
         page = None
         with self._errors_told():
+            if self._sessions.reached is None:
+                on_top = await self._engine.library.on_top()
+                self._on_top = {session.id: session for session in on_top}
             page = await self._engine.library.sessions(limit=PAGE, before=self._sessions.reached)
         self._loading = False
         if page is not None:
@@ -193,11 +212,12 @@ class SessionList(Vertical):
         match event:
             case SessionChanged(session=session):
                 self._sessions.change(session)
-                self._change_hit(session)
+                self._change_others(session)
                 self._lay_out_soon()
             case SessionDeleted(session_id=session_id):
                 self._sessions.remove(session_id)
-                self._unread.discard(session_id)
+                self._on_top.pop(session_id, None)
+                self._selected.discard(session_id)
                 if self._hits is not None:
                     self._hits = [hit for hit in self._hits if hit.session.id != session_id]
                     self._articles = [
@@ -207,21 +227,26 @@ class SessionList(Vertical):
             case MessageAdded(message=message):
                 self._rows.repaint(message.session_id)
             case AnswerEnded(message=message):
-                if message.session_id != self.current:
-                    self._unread.add(message.session_id)
                 self._rows.repaint(message.session_id)
             case TurnEnded(session_id=session_id):
                 self._rows.repaint(session_id)
 
-    def _change_hit(self, session: Session) -> None:
+    def _change_others(self, session: Session) -> None:
+        """Take in what has become of a session that is on top, found or archived."""
+        if session.state.get(ON_TOP) and session.archived_at is None:
+            self._on_top[session.id] = session
+        else:
+            self._on_top.pop(session.id, None)
+        if self._archived is not None:
+            others = [one for one in self._archived if one.id != session.id]
+            self._archived = [*([session] if session.archived_at else []), *others]
         hits = self._hits or []
         for at, hit in enumerate(hits):
             if hit.session.id == session.id:
                 hits[at] = msgspec.structs.replace(hit, session=session)
 
     def watch_current(self, before: str | None, now: str | None) -> None:
-        """Mark the open session; opening it is reading it."""
-        self._unread.discard(now or "")
+        """Mark the open session."""
         if not self.has_focus_within:
             self._rows.move_to(now)
         for session_id in (before, now):
@@ -238,7 +263,12 @@ class SessionList(Vertical):
     def _lay_out(self) -> None:
         self._stale = False
         self._days = Days()
-        rows = self._session_rows() if self._hits is None else self._hit_rows(self._hits)
+        if self._hits is not None:
+            rows = self._hit_rows(self._hits)
+        elif self._archived is not None:
+            rows = self._archive_rows(self._archived)
+        else:
+            rows = self._session_rows()
         self._rows.show(list(rows))
         if not self.has_focus_within and self._rows.region_of(self.current or ""):
             self._rows.cursor = self.current
@@ -246,17 +276,31 @@ class SessionList(Vertical):
 
     def _session_rows(self) -> Iterator[Row]:
         begin: float | None = None
+        latest = sorted(self._on_top.values(), key=lambda session: -session.updated_at)
+        if latest:
+            yield heading_row("Pinned", first=True)
+        for session in latest:
+            yield Row(1, partial(self._paint_session, session), session.id)
         for session in self._sessions:
+            if session.id in self._on_top:
+                continue
             if begin is None or session.updated_at < begin:
                 name, start = self._days.group(session.updated_at)
-                yield heading_row(name, first=begin is None)
+                yield heading_row(name, first=begin is None and not latest)
                 begin = start
             yield Row(1, partial(self._paint_session, session), session.id)
-        if begin is None and self._sessions.complete:
+        if begin is None and not latest and self._sessions.complete:
             yield text_row(
                 Content.styled(" No conversations yet.", MUTED),
                 Content.styled(" Ask something to begin one.", MUTED),
             )
+
+    def _archive_rows(self, archived: Sequence[Session]) -> Iterator[Row]:
+        yield heading_row("Archived · a brings back · A leaves", first=True)
+        if not archived:
+            yield text_row(Content.styled(" Nothing is archived.", MUTED))
+        for session in archived:
+            yield Row(1, partial(self._paint_session, session), session.id)
 
     def _hit_rows(self, hits: Sequence[SearchHit]) -> Iterator[Row]:
         if not hits and not self._articles:
@@ -287,7 +331,8 @@ class SessionList(Vertical):
         return Mark(
             current=session.id == self.current,
             writing=self._engine.turn(session.id) is not None,
-            unread=session.id in self._unread,
+            unread=bool(session.state.get(UNREAD)) and session.id != self.current,
+            selected=session.id in self._selected,
         )
 
     def notice_the_day(self) -> None:
@@ -304,12 +349,20 @@ class SessionList(Vertical):
         match action:
             case "undo":
                 return bool(self._deleted)
-            case "rename" | "delete":
-                return self._under_cursor is not None
+            case "rename":
+                return self._under_cursor is not None and not self._selected
+            case "delete" | "on_top" | "archive" | "fork" | "export" | "select":
+                return bool(self._chosen_sessions)
             case "search":
                 return not self._search.has_focus
             case "back":
-                return self._search.has_focus or self._hits is not None or self._notice.display
+                return (
+                    self._search.has_focus
+                    or self._hits is not None
+                    or self._archived is not None
+                    or bool(self._selected)
+                    or self._notice.display
+                )
         return True
 
     def action_new(self) -> None:
@@ -325,8 +378,14 @@ class SessionList(Vertical):
         if self._renaming is not None:
             self._end_renaming()
             return
+        if self._selected:
+            self._selected.clear()
+            self._lay_out()
+            self.refresh_bindings()
+            return
         self._notice.display = False
         self._search.value = ""
+        self._archived = None
         self._show_hits(None)
         self._rows.focus()
 
@@ -337,17 +396,112 @@ class SessionList(Vertical):
         else:
             self._rows.action_page(by)
 
-    def action_delete(self) -> None:
-        """Delete the session under the cursor; it can be undone."""
+    def action_select(self) -> None:
+        """Let the next key be for this session too, or not; go on to the next row."""
         if (session := self._under_cursor) is not None:
-            self.run_worker(self._delete(session), group="change")
+            self._selected ^= {session.id}
+            self._rows.repaint(session.id)
+            self._rows.action_cursor(1)
+            self.refresh_bindings()
+
+    def action_delete(self) -> None:
+        """Delete the selected sessions, or that under the cursor; it can be undone."""
+        self.run_worker(self._delete(self._take_chosen()), group="change")
 
     def action_undo(self) -> None:
         """Bring back what was deleted last."""
         if self._deleted:
-            session = self._deleted.pop()
+            sessions = self._deleted.pop()
             self._tell_deleted()
-            self.run_worker(self._restore(session), group="change")
+            self.run_worker(self._restore(sessions), group="change")
+
+    def action_on_top(self) -> None:
+        """Keep the chosen sessions on top, or, if all are there, let them go."""
+        sessions = self._take_chosen()
+        on_top = not all(session.id in self._on_top for session in sessions)
+        library = self._engine.library
+        self._change_all("pin", [partial(library.keep_on_top, s.id, on_top) for s in sessions])
+
+    def action_archive(self) -> None:
+        """Archive the chosen sessions; from the archive, bring them back."""
+        library = self._engine.library
+        change = library.archive if self._archived is None else library.restore
+        self._change_all("archive", [partial(change, s.id) for s in self._take_chosen()])
+
+    def action_toggle_archive(self) -> None:
+        """See the archive, or leave it."""
+        if self._archived is not None:
+            self.action_back()
+        else:
+            self.run_worker(self._open_archive(), group="load")
+
+    async def _open_archive(self) -> None:
+        with self._errors_told():
+            found = await self._engine.library.sessions(limit=ARCHIVED, archived=True)
+            self._archived = list(found)
+            self._lay_out()
+            self._rows.action_first()
+            self.refresh_bindings()
+
+    def action_fork(self) -> None:
+        """Go on in a copy of the session under the cursor."""
+        self.run_worker(self._fork(self._take_chosen()[0]), group="change")
+
+    async def _fork(self, session: Session) -> None:
+        with self._errors_told():
+            library = self._engine.library
+            end = session.message_count
+            last = await library.page(session.id, end - 1, end)
+            if last:
+                fork = await library.fork(session.id, last[0].id)
+                self.post_message(self.Opened(fork.id))
+
+    def action_export(self) -> None:
+        """Write the chosen sessions to Markdown files where the program was started."""
+        self.run_worker(self._export(self._take_chosen()), group="export")
+
+    async def _export(self, sessions: list[Session]) -> None:
+        from engine import export
+
+        written = []
+        for session in sessions:
+            format, file = export.wanted("", session)
+            try:
+                with self._errors_told():
+                    await export.save(export.pieces(self._engine.library, session, format), file)
+                    written.append(str(file))
+            except OSError as error:
+                why = "is there already" if isinstance(error, FileExistsError) else error.strerror
+                self.notify(f"{file}: {why}.", severity="error", markup=False)
+        if written:
+            self.notify(f"Exported to {', '.join(written)}", markup=False)
+
+    def _change_all(self, name: str, changes: Sequence[Callable[[], Awaitable[object]]]) -> None:
+        async def change() -> None:
+            with self._errors_told():
+                for one in changes:
+                    await self._write(f"{name} a conversation", one)
+
+        self.run_worker(change(), group="change")
+
+    @property
+    def _chosen_sessions(self) -> list[Session]:
+        """The selected sessions, else the one under the cursor."""
+        if self._selected:
+            hits = [hit.session for hit in self._hits or ()]
+            known = [*self._sessions, *self._on_top.values(), *hits, *(self._archived or ())]
+            found = {session.id: session for session in known if session.id in self._selected}
+            return list(found.values())
+        return [session] if (session := self._under_cursor) is not None else []
+
+    def _take_chosen(self) -> list[Session]:
+        """The chosen sessions; none is selected any more."""
+        sessions = self._chosen_sessions
+        self._selected.clear()
+        for session in sessions:
+            self._rows.repaint(session.id)
+        self.refresh_bindings()
+        return sessions
 
     def action_rename(self) -> None:
         """Edit the title of the session under the cursor, in its place."""
@@ -363,7 +517,8 @@ class SessionList(Vertical):
         key = self._rows.cursor or ""
         if self._hits is not None:
             return next((hit.session for hit in self._hits if hit.session.id == key), None)
-        return self._sessions.get(key)
+        archived = next((one for one in self._archived or () if one.id == key), None)
+        return archived or self._sessions.get(key) or self._on_top.get(key)
 
     # Search
 
@@ -459,26 +614,31 @@ class SessionList(Vertical):
 
     # Deleting
 
-    async def _delete(self, session: Session) -> None:
+    async def _delete(self, sessions: list[Session]) -> None:
+        library = self._engine.library
+        deleted: list[Session] = []
         with self._errors_told():
-            await self._write(
-                "delete a conversation", partial(self._engine.library.delete, session.id)
-            )
-            self._deleted.append(session)
+            for session in sessions:
+                await self._write("delete a conversation", partial(library.delete, session.id))
+                deleted.append(session)
+        if deleted:
+            self._deleted.append(deleted)
             self._tell_deleted()
 
-    async def _restore(self, session: Session) -> None:
+    async def _restore(self, sessions: list[Session]) -> None:
         with self._errors_told():
-            await self._write(
-                "restore a conversation", partial(self._engine.library.restore, session.id)
-            )
-            self._rows.move_to(session.id)
+            for session in sessions:
+                await self._write(
+                    "restore a conversation", partial(self._engine.library.restore, session.id)
+                )
+                self._rows.move_to(session.id)
 
     def _tell_deleted(self) -> None:
         self._notice.display = bool(self._deleted)
         if self._deleted:
-            title = title_of(self._deleted[-1])
-            self._notice.update(Content.assemble(("u", "bold"), f" undo delete of “{title}”"))
+            last = self._deleted[-1]
+            what = f"“{title_of(last[0])}”" if len(last) == 1 else f"{len(last)} conversations"
+            self._notice.update(Content.assemble(("u", "bold"), f" undo delete of {what}"))
         self.refresh_bindings()
 
     def on_click(self, event: events.Click) -> None:

@@ -31,6 +31,9 @@ class Mark(NamedTuple):
     unread: bool = False
     """An answer has ended, and nobody has looked."""
 
+    selected: bool = False
+    """It is one of several that the next key is for."""
+
 
 def heading_row(text: str, *, first: bool) -> Row:
     """A day, above its sessions."""
@@ -48,13 +51,16 @@ def title_of(session: Session) -> str:
 def title_line(session: Session, when: str, mark: Mark, width: int) -> Content:
     """A session on one line: its title, what is new in it, and when it was used."""
     sign = "○" if mark.writing else "●" if mark.unread else ""
+    edge: Content | tuple[str, str] = ("▌", "$primary") if mark.current else (" ", "")
+    if mark.selected:
+        edge = ("✓", "$text-accent bold")
     time = when if width >= TIME_FROM_WIDTH else ""
     right = cell_len(sign) + cell_len(time) + bool(sign) + bool(time)
     style = "bold" if mark.current or mark.unread else ""
     if not session.title.strip():
         style = f"{style} {MUTED}"
     return Content.assemble(
-        ("▌", "$primary") if mark.current else " ",
+        edge,
         (fit(title_of(session), width - 1 - right), style),
         (f" {sign}" if sign else "", "$text-accent" if mark.writing else "$text-success"),
         (f" {time}" if time else "", MUTED),
