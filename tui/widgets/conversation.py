@@ -437,7 +437,7 @@ class Conversation(Vertical):
             except StorageError as error:
                 self.report(error)
                 return
-            if self.is_attached:  # the program may have ended meanwhile
+            if self.transcript.is_attached:  # the program may have ended meanwhile
                 self.transcript.tell_branches(branches)
 
     async def stop(self) -> None:
