@@ -24,7 +24,7 @@ from storage.records import Finish, Role
 from tui.command_line.ask import answer
 from tui.command_line.console import CommandError, Exit, ask, complain, say
 from tui.command_line.running import opened
-from tui.command_line.sessions import find, save
+from tui.command_line.sessions import READABLE, find, save
 from tui.commands import COMMANDS, read_slash
 
 if TYPE_CHECKING:
@@ -387,7 +387,8 @@ class Chat:
         except imports.UnreadableError as error:
             raise CommandError(error.message, error.next_step) from error
         except OSError as error:
-            raise CommandError(f"{file} can't be read: {error.strerror or error}.") from error
+            problem = f"{file} can't be read: {error.strerror or error}."
+            raise CommandError(problem, READABLE) from error
         complain_line(f"{report.problem} {report.summary}".lstrip())
 
     async def do_help(self, _argument: str) -> None:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 PAGE = 500
 """Sessions that are read at a time."""
 
+READABLE = "Check the name, and that you may read the file."
+
 SHORTEST_ID = 12
 """Of an id's 32 digits: they count the milliseconds, so they nearly always tell sessions apart."""
 
@@ -207,7 +209,9 @@ async def _export(library: Library, options: argparse.Namespace) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CommandError(f"{output} can't be made a folder: {error.strerror}.") from error
+        raise CommandError(
+            f"{output} can't be made a folder: {error.strerror}.", "Name another with `--output`."
+        ) from error
     written = 0
     with Progress() as progress:
         total = (await library.figures()).sessions or 1
@@ -238,7 +242,7 @@ async def _import(library: Library, options: argparse.Namespace) -> int:
                 continue
             except OSError as error:
                 progress.end()
-                complain(f"{file} can't be read: {error.strerror or error}.")
+                complain(f"{file} can't be read: {error.strerror or error}.", READABLE)
                 failed = True
                 continue
         reports.append(report)
@@ -287,7 +291,9 @@ async def save(pieces: AsyncGenerator[str], file: Path, *, replace: bool) -> Non
         again = "Say `--force` to replace it, or name another."
         raise CommandError(f"{file} is there already.", again) from None
     except OSError as error:
-        raise CommandError(f"{file} can't be written: {error.strerror}.") from error
+        raise CommandError(
+            f"{file} can't be written: {error.strerror}.", "Name a place where you may write."
+        ) from error
 
 
 def _title(session: Session) -> str:
