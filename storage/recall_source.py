@@ -147,6 +147,18 @@ class RecallSource:
         )
         return {message_id for (message_id,) in rows}
 
+    async def may_tell(self, message_ids: Sequence[str], *, in_session: str) -> set[str]:
+        """Those of these messages that belong to a session's person and are not left out."""
+        rows = await self._database.fetch_all(
+            "SELECT message.id FROM messages AS message"
+            " JOIN sessions AS session ON session.id = message.session_id"
+            f" WHERE message.id IN ({_marks(message_ids)})"
+            " AND session.user_id IS (SELECT user_id FROM sessions WHERE id = ?)"
+            " AND message.id NOT IN (SELECT message_id FROM unrecalled)",
+            (*message_ids, in_session),
+        )
+        return {message_id for (message_id,) in rows}
+
     async def leave_out(self, message_ids: Sequence[str]) -> None:
         """Never bring these messages back again."""
         async with self._database.transaction() as transaction:

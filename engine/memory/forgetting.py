@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.memory import words as language
-from engine.memory.striking import FORGOTTEN, point, says_nothing, stems, whole, without
+from engine.memory.striking import FORGOTTEN, is_telling, point, says_nothing, stems, whole, without
 from storage.records import Finish, Role
 
 if TYPE_CHECKING:
@@ -38,14 +38,12 @@ class Target(msgspec.Struct, frozen=True):
         """What to look for, to forget a statement."""
         about = point(text, subject)
         written: dict[str, list[str]] = {stem: [stem] for stem in about}
-        telling = False
-        for place, word in enumerate(language.WORD.findall(text)):
-            plain = language.folded(word).removesuffix("'s")
-            stem = language.stem(plain)
-            if stem in written:
+        for word in language.WORD.findall(language.folded(text)):
+            plain = word.removesuffix("'s")
+            if (stem := language.stem(plain)) in written:
                 written[stem].append(plain)
-                telling = telling or (place > 0 and word != word.lower()) or not word.isalpha()
-        return cls(about, whole(text), tuple(map(tuple, written.values())), telling)
+        beginnings = tuple(tuple(words) for words in written.values())
+        return cls(about, whole(text), beginnings, is_telling(text, about))
 
     def words_in(self, message: Message, sources: frozenset[str]) -> frozenset[str]:
         """The stems that make the statement in a clause of a message."""
@@ -74,6 +72,7 @@ async def strike_everywhere(
     Returns:
         The sessions whose messages or titles were changed.
     """
+    targets = [target for target in targets if target.point]
     touched: set[str] = set()
     messages: dict[str, Message] = {}
     for target in targets:

@@ -88,14 +88,18 @@ class _Ended(msgspec.Struct, frozen=True):
     """What only it says."""
 
     whole: frozenset[str]
+    telling: bool
+    """It is about a name or a number."""
 
     def words_in(self, message: Message) -> frozenset[str]:
         """The words that make the statement in a message.
 
-        Where it was told, and in the answer to that, a hint is enough.
+        Where it was told, and in the answer to that, a hint is enough; so it is wherever the
+        assistant names what the user named.
         """
         near = message.id in self.source_ids or message.parent_id in self.source_ids
-        return self.point if near or not self.point else self.point | self.whole
+        named = self.telling and message.role is Role.ASSISTANT
+        return self.point if near or named else self.point | self.whole
 
 
 async def known(
@@ -180,7 +184,8 @@ def _all_ended(
         point = striking.outdated(old, new)
         # Who moved back to Lima lives in Lima.
         if point and not any(point <= said for said in holding):
-            found.append(_Ended(old.source_ids, point, striking.whole(old.text)))
+            telling = striking.is_telling(old.text, point)
+            found.append(_Ended(old.source_ids, point, striking.whole(old.text), telling))
     return found
 
 

@@ -65,6 +65,15 @@ def outdated(old: Fact, new: str | None) -> frozenset[str]:
     return stems(old.text) - stems(new) - frame()
 
 
+def is_telling(text: str, words: frozenset[str]) -> bool:
+    """Whether some of `words` is a name or a number in a text: where it stands, that is meant."""
+    return any(
+        (place > 0 and word != word.lower()) or not word.isalpha()
+        for place, word in enumerate(language.WORD.findall(text))
+        if stems(word) & words
+    )
+
+
 def without(text: str, words: frozenset[str], instead: str = "") -> str:
     """A text without the clauses that hold all of `words`, by their stems.
 

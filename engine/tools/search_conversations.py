@@ -8,6 +8,9 @@ from typing import Annotated
 from engine.tools.registry import ToolContext, tool
 
 LIMIT = 5
+LOOKED_AT = 50
+"""So many are found, to leave out what another person said and what is to be forgotten."""
+
 EXCERPT_CHARACTERS = 500
 
 
@@ -17,8 +20,12 @@ async def search_conversations(
 ) -> str:
     """Search what the user and you said in earlier conversations."""
     found = await context.store.search.messages(
-        query, exclude_session=context.session_id, limit=LIMIT
+        query, exclude_session=context.session_id, limit=LOOKED_AT
     )
+    own = await context.store.recall_source.may_tell(
+        [message.id for message, _ in found], in_session=context.session_id
+    )
+    found = [(message, score) for message, score in found if message.id in own][:LIMIT]
     if not found:
         return "Nothing was found."
     return "\n".join(

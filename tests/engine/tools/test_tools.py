@@ -204,3 +204,16 @@ async def test_earlier_conversations_are_found(context: ToolContext, store: Stor
     assert "user: The jay is called Rupert." in found.text
     nothing = await search_conversations.call(context, {"query": "walrus"})
     assert nothing.text == "Nothing was found."
+
+
+async def test_what_another_said_or_is_to_be_forgotten_is_not_found(
+    context: ToolContext, store: Store
+) -> None:
+    other = await store.sessions.create(user_id="ben")
+    await store.messages.append(other.id, role=Role.USER, content="My jay is called Bertil.")
+    own = await store.sessions.create()
+    gone = await store.messages.append(own.id, role=Role.USER, content="My jay is called Rupert.")
+    assert "Bertil" not in (await search_conversations.call(context, {"query": "jay"})).text
+    await store.recall_source.leave_out([gone.id])
+    found = await search_conversations.call(context, {"query": "jay"})
+    assert found.text == "Nothing was found."
