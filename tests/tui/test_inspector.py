@@ -298,7 +298,7 @@ class TestMemory:
             await see(pilot, inspector, "Recall is off")
 
     async def test_show_what_is_kept_and_follow_it(self, engine: Engine) -> None:
-        async with shown(Inspector(engine)) as (inspector, pilot):
+        async with shown(Inspector(engine), height=40) as (inspector, pilot):
             inspector.tab = "Memory"
             await see(pilot, inspector, "scrubjay.db", "database", "Memory in use", "MB")
             assert line_with(inspector, "messages") == ["messages", "0"]

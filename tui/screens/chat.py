@@ -653,6 +653,7 @@ class ChatScreen(Screen[None]):
     def _tell_session(self) -> None:
         status = self.query_one(StatusLine)
         status.session_id = self._session_id
+        status.forgetful = self.conversation.parameters.recall is False
         status.model = session.model if (session := self.conversation.session) else None
         if self._sessions is not None:
             self._sessions.current = self._session_id

@@ -61,13 +61,16 @@ class Inspector(Vertical):
     session_id: reactive[str | None] = reactive(None)
     """The session that is shown."""
 
+    recalls: reactive[bool] = reactive(True, init=False)
+    """Whether anything is brought back from memory in that session."""
+
     tab: reactive[str] = reactive("Tokens", init=False)
     """The tab that is shown: a key of `PANELS`."""
 
     class Jump(Message):
-        """The reader wants to see where something was said."""
+        """The reader wants to see where something was said; without a position, how it ended."""
 
-        def __init__(self, session_id: str, position: int) -> None:
+        def __init__(self, session_id: str, position: int | None) -> None:
             super().__init__()
             self.session_id = session_id
             self.position = position
@@ -77,6 +80,7 @@ class Inspector(Vertical):
         self._engine = engine
         self._panels: dict[str, Panel] = {}
         self._bar = TabBar(list(PANELS))
+        self.set_reactive(Inspector.recalls, engine.settings.memory.recall)
 
     def compose(self) -> ComposeResult:
         """The bar of tabs, and the panel of the tab that is shown first."""
@@ -131,12 +135,18 @@ class Inspector(Vertical):
         """Show another session."""
         self._tell()
 
+    def watch_recalls(self) -> None:
+        """Say that nothing is brought back, or that it is again."""
+        self._tell()
+
     def _make(self, tab: str) -> Panel:
         self._panels[tab] = PANELS[tab](self._engine)
         return self._panels[tab]
 
     def _tell(self) -> None:
         panel = self._panels.get(self.tab)
+        if isinstance(panel, MemoryPanel):
+            panel.recalls = self.recalls
         if panel is not None:
             packed = self._engine.packed(self.session_id) if self.session_id else None
             panel.show_session(self.session_id, packed)
@@ -150,8 +160,11 @@ class Inspector(Vertical):
     @on(RowView.Chosen)
     def _chosen(self, event: RowView.Chosen) -> None:
         event.stop()
-        if isinstance(event.view, MemoryPanel) and (found := event.view.recollection(event.key)):
-            self.post_message(self.Jump(found.session_id, found.position))
+
+    @on(MemoryPanel.Led)
+    def _led(self, event: MemoryPanel.Led) -> None:
+        event.stop()
+        self.post_message(self.Jump(event.session_id, event.position))
 
 
 class TabBar(Widget):

@@ -52,6 +52,9 @@ class StatusLine(Widget):
     ALLOW_SELECT = False
 
     session_id: reactive[str | None] = reactive(None)
+
+    forgetful: reactive[bool] = reactive(False)
+    """Whether the session wants nothing brought back from memory."""
     model: reactive[str | None] = reactive(None)
     """The model chosen for the session, as `provider:name`; None where the default answers."""
 
@@ -141,7 +144,9 @@ class StatusLine(Widget):
 
     def render(self) -> Content:
         """The line, its left cut if there is no room for both sides."""
-        left = Content("  ").join([self._model(), *([state] if (state := self._state()) else [])])
+        state = self._state()
+        off = Content.styled("recall off", "$text-warning") if self.forgetful else None
+        left = Content("  ").join(part for part in (self._model(), state, off) if part is not None)
         right = self._context_use()
         room = self.size.width - right.cell_length - 1
         left = left.truncate(max(0, room), ellipsis=True)
