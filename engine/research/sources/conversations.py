@@ -30,7 +30,12 @@ class Conversations(Source):
         found = await self._store.search.messages(
             query.question, exclude_session=query.session_id, limit=self._limit
         )
+        own = await self._store.recall_source.may_tell(
+            [message.id for message, _ in found], in_session=query.session_id
+        )
         for message, _ in found:
+            if message.id not in own:
+                continue
             if message.role is Role.USER and message.content.rstrip().endswith("?"):
                 continue
             session = await self._store.sessions.get(message.session_id)
