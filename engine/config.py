@@ -237,6 +237,10 @@ class UISettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     enter: Literal["send", "newline"] = "send"
     """What Enter does while you write; ctrl+j, shift+enter and alt+enter do the other."""
 
+    notify_after_seconds: float = 10.0
+    """An answer that took so long, and ends while another window is in use, is notified by the
+    terminal, and so is a tool call that waits. 0: never."""
+
     sidebar: bool = True
     inspector: bool = True
 

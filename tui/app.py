@@ -15,6 +15,7 @@ from textual.app import App
 import assets
 from engine.engine import Engine
 from storage.errors import StorageError
+from tui.attention import Attention
 from tui.commands import Commands
 from tui.screens.chat import ChatScreen
 from tui.themes import DEFAULT, THEMES
@@ -94,6 +95,15 @@ class ScrubjayApp(App[None]):
         if self._unknown_theme:
             text = f"There is no theme {self._unknown_theme!r}; ctrl+p shows those that there are."
             self.notify(text, severity="warning", markup=False)
+        self._attention = Attention(self, self._to_terminal)
+
+    def on_unmount(self) -> None:
+        """Call nobody any more."""
+        self._attention.end()
+
+    def _to_terminal(self, sequence: str) -> None:
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(sequence)
 
 
 @contextmanager
