@@ -70,8 +70,8 @@ class Report(msgspec.Struct, kw_only=True):
     def summary(self) -> str:
         """What came of it, in a sentence."""
         return (
-            f"{self.new:,} new conversations, {self.grown:,} with more messages,"
-            f" {self.unchanged:,} unchanged; {self.messages:,} messages added."
+            f"Conversations: {self.new:,} new, {self.grown:,} with more messages,"
+            f" {self.unchanged:,} unchanged. Messages added: {self.messages:,}."
         )
 
 

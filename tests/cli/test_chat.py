@@ -173,7 +173,7 @@ def test_a_call_is_decided_on_later_and_a_file_is_imported(talk: Talk, tmp_path:
     file = tmp_path / "conversations.json"
     file.write_text("[]")
     talk.run(f"n\n/allow\n/continue\n/import {file}\n/import /nowhere\n", "--session", "last")
-    for told in ("No call waits", "no stopped answer", "0 new conversations", "can't be read"):
+    for told in ("No call waits", "no stopped answer", "Conversations: 0 new", "can't be read"):
         assert told in talk.err.getvalue()
     assert "did not allow" in talk.kept()[2].content
 

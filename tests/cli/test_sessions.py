@@ -163,7 +163,7 @@ def test_all_are_exported_into_a_folder_and_come_back_from_it(
     other = type(scrubjay)(tmp_path / "other")
     taken = other.run("sessions", "import", str(folder))
     assert taken.code == 0, taken
-    assert taken.out.count("1 new conversations") == 2
+    assert taken.out.count("Conversations: 1 new") == 2
     assert [one["id"] for one in other.run("sessions", "list", "--json").json] == [kept[0]]
     archived = other.run("sessions", "list", "--archived", "--json").json
     assert [one["id"] for one in archived] == [kept[1]]
@@ -202,8 +202,8 @@ def test_an_import_tells_what_it_left_out_and_what_it_could_not_read(
     missing = tmp_path / "missing"
     done = scrubjay.run("sessions", "import", str(chats), str(diary), str(missing))
     assert done.code == 1
-    assert "(chatgpt): 0 new conversations" in done.out
-    assert "left out: 1 × conversation: nothing is said in it" in done.out
+    assert "(chatgpt)\n  Conversations: 0 new" in done.out
+    assert "Left out: 1 × conversation: nothing is said in it" in done.out
     assert f"{diary} is in no format that can be imported" in done.err
     assert "oterm" in done.err
     assert f"{missing} can't be read" in done.err

@@ -46,7 +46,7 @@ async def test_what_is_imported_is_in_the_list_and_can_be_opened(tmp_path: Path)
         await talk.ready()
         await talk.until_shown("Old")
         await talk.say(f"/import {file}")
-        await talk.until_shown("1 new conversations")
+        await talk.until_shown("Conversations: 1 new")
         await talk.until_shown("Jays")
         [session] = [one for one in await talk.engine.library.sessions() if one.title == "Jays"]
         talk.screen.open(session.id)

@@ -228,23 +228,16 @@ async def _import(library: Library, options: argparse.Namespace) -> int:
     reports: list[Report] = []
     failed = False
     for file in _files(options.files):
-        with Progress() as progress:
-
-            def show(report: Report, share: float, progress: Progress = progress) -> None:
-                progress.show(f"{report.conversations:,} conversations of {report.file}", share)
-
-            try:
-                report = await imports.take_in(library, file, format=options.format, progress=show)
-            except imports.UnreadableError as error:
-                progress.end()
-                complain(error.message, error.next_step)
-                failed = True
-                continue
-            except OSError as error:
-                progress.end()
-                complain(f"{file} can't be read: {error.strerror or error}.", READABLE)
-                failed = True
-                continue
+        try:
+            report = await _import_one(library, file, options.format)
+        except imports.UnreadableError as error:
+            complain(error.message, error.next_step)
+            failed = True
+            continue
+        except OSError as error:
+            complain(f"{file} can't be read: {error.strerror or error}.", READABLE)
+            failed = True
+            continue
         reports.append(report)
         if report.problem:
             complain(report.problem, report.next_step)
@@ -254,6 +247,15 @@ async def _import(library: Library, options: argparse.Namespace) -> int:
     if options.json:
         say_json(reports)
     return Exit.FAILED if failed else Exit.DONE
+
+
+async def _import_one(library: Library, file: Path, format: str | None) -> Report:
+    with Progress() as progress:
+
+        def show(report: Report, share: float) -> None:
+            progress.show(f"{file}: {report.conversations:,}", share)
+
+        return await imports.take_in(library, file, format=format, progress=show)
 
 
 def _files(names: Sequence[str]) -> list[Path]:
@@ -268,9 +270,9 @@ def _files(names: Sequence[str]) -> list[Path]:
 
 
 def _tell(report: Report) -> None:
-    say(f"{report.file} ({report.format}): {report.summary}")
+    say(f"{report.file} ({report.format})\n  {report.summary}")
     for skipped in report.skipped:
-        say(f"  left out: {skipped.count:,} × {skipped.what}: {skipped.why}")
+        say(f"  Left out: {skipped.count:,} × {skipped.what}: {skipped.why}")
 
 
 async def _put_out(pieces: AsyncGenerator[str]) -> None:
