@@ -111,7 +111,7 @@ class Standing(msgspec.Struct, frozen=True):
         padded = np.append(length, np.float32(0))  # -1, no neighbour, finds the 0 at the end
         window = length + padded[index.previous.view] + padded[index.following.view]
         session = np.bincount(index.session.view, length, minlength=len(index.sessions))
-        spread = np.array([len(docs) for docs in index.docs], np.float32)
+        spread = np.array([len(held) // 4 for held in index.held_by], np.float32)
         size = len(index)
         return cls(
             size=size,
@@ -134,14 +134,17 @@ class LexicalIndex:
         """Words as written, folded, to their stems' numbers; -1 is a stop word."""
 
         self.stems: dict[str, int] = {}
-        self.families: dict[str, list[int]] = {}
+        self.families: dict[str, tuple[int, ...]] = {}
         """Stems by their first letters."""
 
-        self.spellings: list[list[str]] = []
+        self.spellings: list[tuple[str, ...]] = []
         """The words that were seen of each stem."""
 
-        self.docs: list[array[int]] = []
-        self.counts: list[array[int]] = []
+        self.held_by: list[bytearray] = []
+        """For each stem the messages that hold it, in order: 4 bytes each, of which the last says
+        how often. Like tuples of words, bytes are nothing that the garbage collector walks through
+        while everything else stands still."""
+
         self.tokens = array("i")
         """The stems of all texts, one after the other, stop words as -1."""
 
@@ -186,8 +189,7 @@ class LexicalIndex:
                 counted[number] = counted.get(number, 0) + 1
         self.starts.append(len(self.tokens))
         for number, count in counted.items():
-            self.docs[number].append(doc)
-            self.counts[number].append(min(count, 255))
+            self.held_by[number] += (doc << 8 | min(count, 255)).to_bytes(4, "little")
         self.keys.append(entry.key)
         self.content.append(hash(frozenset(counted)) if counted else ~doc)
         self.lengths.append(size)
@@ -215,7 +217,8 @@ class LexicalIndex:
 
     def postings(self, stem: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         """The messages that hold a stem, in order, and how often."""
-        return np.array(self.docs[stem], np.intp), np.array(self.counts[stem], np.float32)
+        held = np.frombuffer(bytes(self.held_by[stem]), "<u4")
+        return (held >> 8).astype(np.intp), (held & 255).astype(np.float32)
 
     def stems_of(self, doc: int) -> NDArray[np.int32]:
         """The stems of a message in order; stop words are left out."""
@@ -247,12 +250,11 @@ class LexicalIndex:
         else:
             stem = language.stem(plain)
             number = self.stems.setdefault(stem, len(self.stems))
-            if number == len(self.docs):
-                self.spellings.append([])
-                self.docs.append(array("i"))
-                self.counts.append(array("B"))
-                self.families.setdefault(stem[:5], []).append(number)
-            self.spellings[number].append(word)
+            if number == len(self.held_by):
+                self.spellings.append(())
+                self.held_by.append(bytearray())
+                self.families[stem[:5]] = (*self.families.get(stem[:5], ()), number)
+            self.spellings[number] += (word,)
         self.forms[word] = number
         return number
 

@@ -102,13 +102,13 @@ def _fit(index: LexicalIndex) -> NDArray[np.float32]:
         - np.repeat([start for start, _ in sample], [len(d) for d in docs])
         + np.repeat(rows[:-1], [len(d) for d in docs])
     )
-    spread = np.bincount(stem, minlength=len(index.docs))
+    spread = np.bincount(stem, minlength=len(index.held_by))
     common = np.argsort(-spread, kind="stable")[:VOCABULARY]
     common = common[spread[common] >= 2]
-    basis = np.zeros((len(index.docs), DIMENSIONS), np.float32)
+    basis = np.zeros((len(index.held_by), DIMENSIONS), np.float32)
     if not len(common):
         return basis
-    column = np.full(len(index.docs), -1)
+    column = np.full(len(index.held_by), -1)
     column[common] = np.arange(len(common))
     kept = column[stem] >= 0
     idf = index.idf()
