@@ -61,9 +61,15 @@ class Kept(Source):
         self._limit = limit
 
     async def find(self, query: Query, reach: Reach) -> AsyncGenerator[Draft, None]:
-        """Yield the articles that share most with the question."""
+        """Yield the articles that share most with the question, of the same person's sessions."""
+        asking = await self._store.sessions.get(query.session_id)
         wanted = " ".join([query.question, *query.topics])
         for article in await self._store.articles.search(wanted, limit=self._limit):
+            if article.url.startswith("session:"):  # a message, which may be forgotten by now
+                continue
+            session = await self._store.sessions.get(article.session_id)
+            if session is None or session.user_id != (asking.user_id if asking else None):
+                continue
             yield Draft(
                 url=article.url,
                 source=article.source,

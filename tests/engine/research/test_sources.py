@@ -225,6 +225,11 @@ async def test_articles_of_earlier_questions_are_found_again(tmp_path: Path) -> 
         session = await store.sessions.create()
         draft = Draft(url="https://x.example", source="arxiv", title="Jays", text="Scrub jays eat.")
         await store.articles.upsert(session.id, [draft])
+        message = msgspec.structs.replace(draft, url="session:1#2", source="conversations")
+        await store.articles.upsert(session.id, [message])
+        others = await store.sessions.create(user_id="somebody else")
+        theirs = msgspec.structs.replace(draft, url="https://theirs.example")
+        await store.articles.upsert(others.id, [theirs])
         assert await found(Kept(store, limit=5), reach) == [draft]
 
 
