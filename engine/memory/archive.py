@@ -14,8 +14,12 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
+from engine.memory.learning import PROCESS, Learning
+from engine.memory.memories import EPISODE_EVERY
 from engine.memory.notes import notes
+from engine.memory.quotas import QuotaExceededError, Quotas
 from engine.memory.recall import Recall
+from engine.memory.rules import statements
 from engine.titles import first_words
 from storage.ids import new_id
 from storage.records import Failure, Finish, Role, TitleOrigin
@@ -23,8 +27,10 @@ from storage.records import Failure, Finish, Role, TitleOrigin
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
+    from engine.config import MemorySettings
     from engine.memory.clients.base import Asked, Heard
     from engine.memory.recall import Recollection
+    from storage.records import Message
     from storage.store import Store
 
 T = TypeVar("T")
@@ -33,9 +39,6 @@ log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 10.0
 """What takes longer is not waited for: a call goes on without it."""
-
-PROCESS_KEY = "process_id"
-"""Where the state of a session names the process."""
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,14 +72,17 @@ class Archive:
     Args:
         store: Where it is kept.
         loop: The event loop that the store was opened in.
-        limit: The most recollections for a call.
+        settings: What to bring back and to learn, and how much of it.
     """
 
-    def __init__(self, store: Store, loop: asyncio.AbstractEventLoop, limit: int) -> None:
+    def __init__(
+        self, store: Store, loop: asyncio.AbstractEventLoop, settings: MemorySettings
+    ) -> None:
         self._store = store
         self._loop = loop
-        self._limit = limit
+        self._settings = settings
         self._recall = Recall(store)
+        self._learning = Learning(store, Quotas(store, settings))
         self._writing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._sessions: dict[tuple[str, str | None, str | None], str] = {}
         self._pending: set[concurrent.futures.Future[Any]] = set()
@@ -124,29 +130,44 @@ class Archive:
 
         Empty without any, and when recall fails: an answer without memories is better than none.
         """
+        if not self._settings.recall:
+            return ""
         try:
             found = await self._recall.recall(
                 asked.question,
-                self._limit + len(asked.said),
+                self._settings.limit + len(asked.said),
                 entity_id=scope.entity_id,
                 process_id=scope.process_id,
             )
-            return notes(_unsaid(found, asked.said)[: self._limit])
+            new = [one for one in found if not await self._is_said(one, asked.said)]
         except Exception:
             log.exception("nothing could be recalled for a client")
             return ""
+        pinned = [one for one in new if one.pinned]
+        return notes([*pinned, *[one for one in new if not one.pinned][: self._settings.limit]])
+
+    async def _is_said(self, one: Recollection, said: Sequence[str]) -> bool:
+        """Whether a request holds this, or what it was learnt from."""
+        texts = [_spaced(one.text).removeprefix("… ").removesuffix(" …")]
+        if one.kind != "message" and one.message_id:
+            source = await self._store.messages.get(one.message_id)
+            texts += [_spaced(source.content)] if source else []
+        return any(text in _spaced(other) for text in texts for other in said)
 
     async def keep(self, exchange: Exchange) -> None:
         """Record an exchange; should that fail, the log says so and nobody else hears of it."""
         try:
             await self.record(exchange)
+        except QuotaExceededError as error:
+            log.warning("of an answer to a client, not all was learnt: %s", error.message)
         except Exception:
             log.exception("an answer to a client was not recorded")
 
     async def record(self, exchange: Exchange) -> None:
-        """Record an exchange.
+        """Record an exchange, and learn what the user told in it.
 
         Raises:
+            QuotaExceededError: It is recorded, but there is no room for all that was told.
             ValueError: The session is another entity's or process's.
             StorageError: It could not be kept.
         """
@@ -155,7 +176,7 @@ class Archive:
         async with lock:  # a question and its answer stay together
             await self._open(exchange)
             if asked.new:
-                await self._store.messages.append(
+                question = await self._store.messages.append(
                     exchange.session_id,
                     role=Role.USER,
                     content=asked.question,
@@ -173,6 +194,15 @@ class Archive:
                     failure=exchange.failure,
                     usage=heard.usage,
                 )
+            if asked.new and self._tells(question):
+                session = await self._store.sessions.known(exchange.session_id)
+                await self._learning.by_rules(session, explicit=not self._settings.extract)
+
+    def _tells(self, question: Message) -> bool:
+        """Whether there is something to learn: statements, or enough for an episode."""
+        explicit = not self._settings.extract
+        many = (question.position + 2) % EPISODE_EVERY == 0
+        return (many and not explicit) or bool(statements(question.content, explicit=explicit))
 
     async def _open(self, exchange: Exchange) -> None:
         """Make the session if it is not there yet, and see that it is the right one."""
@@ -182,9 +212,9 @@ class Archive:
         )
         if session.user_id != scope.entity_id:
             raise ValueError(f"The session {session.id} is another entity's.")
-        process = session.state.get(PROCESS_KEY)
+        process = session.state.get(PROCESS)
         if process is None and scope.process_id is not None and session.message_count == 0:
-            await self._store.sessions.set_state(session.id, PROCESS_KEY, scope.process_id)
+            await self._store.sessions.set_state(session.id, PROCESS, scope.process_id)
         elif process != scope.process_id:
             raise ValueError(f"The session {session.id} is another process's.")
         if session.title_origin is TitleOrigin.NONE:
@@ -216,14 +246,5 @@ def exchange_of(
     )
 
 
-def _unsaid(found: Sequence[Recollection], said: Sequence[str]) -> list[Recollection]:
-    """What a request does not hold already. Recall cuts long texts at either end."""
-    spaced = [" ".join(text.split()) for text in said]
-    return [
-        one
-        for one in found
-        if not any(
-            " ".join(one.text.split()).removeprefix("… ").removesuffix(" …") in text
-            for text in spaced
-        )
-    ]
+def _spaced(text: str) -> str:
+    return " ".join(text.split())

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from engine.config import MemorySettings
 from engine.memory.archive import NOBODY, Archive, Scope
 from engine.memory.clients.registration import Registration
 
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from storage.store import Store
 
 Client = TypeVar("Client")
-
-LIMIT = 3
-"""The most recollections for a call."""
 
 
 class Attribution:
@@ -75,13 +73,13 @@ class Memory:
 
     Args:
         store: Where conversations are kept.
-        limit: The most recollections for a call.
+        settings: What to bring back and to learn, and how much of it; by default as in the app.
 
     Raises:
         RuntimeError: No event loop runs here, so the store's can't be told.
     """
 
-    def __init__(self, store: Store, *, limit: int = LIMIT) -> None:
+    def __init__(self, store: Store, *, settings: MemorySettings | None = None) -> None:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -89,22 +87,24 @@ class Memory:
                 "Memory(store) belongs into the event loop of the store: elsewhere use"
                 " Memory.open(path)."
             ) from None
-        self._set_up(store, loop, limit)
+        self._set_up(store, loop, settings)
 
-    def _set_up(self, store: Store, loop: asyncio.AbstractEventLoop, limit: int) -> None:
-        self._archive = Archive(store, loop, limit)
+    def _set_up(
+        self, store: Store, loop: asyncio.AbstractEventLoop, settings: MemorySettings | None
+    ) -> None:
+        self._archive = Archive(store, loop, settings or MemorySettings())
         # One for each memory: there are few, and what one is told is no other's business.
         self._scope: ContextVar[Scope] = ContextVar("scope", default=NOBODY)
         self._clients: dict[int, tuple[object, Registration]] = {}
         self._opened = ExitStack()
 
     @classmethod
-    def open(cls, path: Path, *, limit: int = LIMIT) -> Self:
+    def open(cls, path: Path, *, settings: MemorySettings | None = None) -> Self:
         """A memory in the database at `path`, which is made or upgraded as needed.
 
         Args:
             path: The file. Several programs may have it open at once.
-            limit: The most recollections for a call.
+            settings: What to bring back and to learn, and how much of it; by default as in the app.
 
         Raises:
             StorageError: See `storage.database.Database.open`.
@@ -118,7 +118,7 @@ class Memory:
             store = portal.call(Store.open, path)
             opened.callback(portal.call, store.close)
             memory = cls.__new__(cls)
-            memory._set_up(store, portal.call(_running_loop), limit)
+            memory._set_up(store, portal.call(_running_loop), settings)
             memory._opened = opened.pop_all()
         return memory
 
