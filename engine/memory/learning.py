@@ -16,6 +16,7 @@ from engine.memory.rules import statements
 from engine.memory.striking import point, stems, whole
 from engine.titles import first_words
 from storage.records import Finish, Role
+from storage.waiting import to_its_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,57 +82,15 @@ class Learning:
         Raises:
             QuotaExceededError: There was no room for all; those that had room are kept.
         """
+        owner = {"entity_id": entity_id, "process_id": process_id, "session_id": session_id}
         async with self._one_at_a_time:
             room = await self._quotas.room(entity_id)
             holding = await self._store.facts.search(entity_id=entity_id, limit=MOST_FACTS)
-            kept: list[Fact] = []
-            full = False
             async with self._store.facts.batch() as batch:
-                for statement, source_ids, at in told:
-                    _end(batch, holding, statement, at)
-                    same = _same(holding, statement)
-                    rivals = [
-                        fact
-                        for fact in holding
-                        if statement.single and fact.subject == statement.subject
-                    ]
-                    if same is not None:
-                        sure = 1 - (1 - same.confidence) * (1 - statement.confidence)
-                        batch.confirm(same, source_ids=source_ids, confidence=min(1.0, sure))
-                        kept.append(same)
-                        continue
-                    if any(fact.valid_from > at for fact in rivals):
-                        continue  # it was told before what is known now
-                    if not rivals and room < 1:
-                        full = True
-                        continue
-                    if rivals:
-                        fact = batch.supersede(
-                            rivals[0],
-                            statement.text,
-                            source_ids=source_ids,
-                            confidence=statement.confidence,
-                            valid_from=at,
-                            session_id=session_id,
-                            process_id=process_id,
-                        )
-                        for other in rivals[1:]:
-                            batch.end(other, at)
-                        holding = [one for one in holding if one not in rivals]
-                    else:
-                        room -= 1
-                        fact = batch.add(
-                            statement.subject,
-                            statement.text,
-                            source_ids=source_ids,
-                            confidence=statement.confidence,
-                            valid_from=at,
-                            session_id=session_id,
-                            entity_id=entity_id,
-                            process_id=process_id,
-                        )
-                    holding.insert(0, fact)
-                    kept.append(fact)
+                # Thousands of facts may have to be compared.
+                kept, full = await to_its_end(
+                    asyncio.to_thread(_plan, batch, holding, told, room, owner)
+                )
         if full:
             raise self._quotas.full()
         return kept
@@ -273,6 +232,66 @@ class Learning:
         return f"The user and the assistant talked about: {told}" if told else ""
 
 
+def _plan(
+    batch: FactBatch,
+    holding: list[Fact],
+    told: Sequence[Told],
+    room: float,
+    owner: dict[str, str | None],
+) -> tuple[list[Fact], bool]:
+    """Fill a batch with what statements change in what holds.
+
+    Returns:
+        The facts that hold of the statements, and whether there was no room for others.
+    """
+    kept: list[Fact] = []
+    full = False
+    for statement, source_ids, at in told:
+        _end(batch, holding, statement, at)
+        known = next((fact for fact in holding if same(fact, statement)), None)
+        if known is not None:
+            sure = 1 - (1 - known.confidence) * (1 - statement.confidence)
+            batch.confirm(known, source_ids=source_ids, confidence=min(1.0, sure))
+            kept.append(known)
+            continue
+        rivals = [
+            fact for fact in holding if statement.single and fact.subject == statement.subject
+        ]
+        if any(fact.valid_from > at for fact in rivals):
+            continue  # it was told before what is known now
+        if rivals:
+            fact = batch.supersede(
+                rivals[0],
+                statement.text,
+                source_ids=source_ids,
+                confidence=statement.confidence,
+                valid_from=at,
+                session_id=owner["session_id"],
+                process_id=owner["process_id"],
+            )
+            for other in rivals[1:]:
+                batch.end(other, at)
+            holding[:] = [one for one in holding if one not in rivals]
+        elif room < 1:
+            full = True
+            continue
+        else:
+            room -= 1
+            fact = batch.add(
+                statement.subject,
+                statement.text,
+                source_ids=source_ids,
+                confidence=statement.confidence,
+                valid_from=at,
+                session_id=owner["session_id"],
+                entity_id=owner["entity_id"],
+                process_id=owner["process_id"],
+            )
+        holding.insert(0, fact)
+        kept.append(fact)
+    return kept, full
+
+
 def same(fact: Fact, statement: Statement) -> bool:
     """Whether a fact says what a statement says, in these words or nearly."""
     if _plain(fact.text) == _plain(statement.text):
@@ -287,10 +306,6 @@ def same(fact: Fact, statement: Statement) -> bool:
 
 def _plain(text: str) -> str:
     return " ".join(text.lower().split()).rstrip(".")
-
-
-def _same(holding: Sequence[Fact], statement: Statement) -> Fact | None:
-    return next((fact for fact in holding if same(fact, statement)), None)
 
 
 def _end(batch: FactBatch, holding: list[Fact], statement: Statement, at: float) -> None:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 LONGEST_MESSAGE = 1_200
 LONGEST_LINES = 12
-"""What is longer was pasted."""
+"""What is longer was pasted, not counting code and the like."""
+
+LONGEST_READ = 4_000
+"""What is longer with all of that is not read at all."""
 
 LONGEST_VALUE = 90
 """Characters of what is said about a subject."""
@@ -99,6 +102,8 @@ def may_tell(text: str) -> bool:
 
 def _sentences(text: str) -> Iterator[str]:
     """The sentences that a person may mean as they stand."""
+    if len(text) > LONGEST_READ:
+        return
     text = _FENCED.sub(" ", text)
     text = _TAGGED.sub(" ", text)
     lines = [line for line in text.splitlines() if not line.lstrip().startswith((">", "|", "    "))]
