@@ -22,7 +22,7 @@ from engine.llm.base import ModelError
 from storage.errors import StorageError
 from storage.records import Finish, Role
 from tui.command_line.ask import answer
-from tui.command_line.console import CommandError, Exit, ask, complain, say
+from tui.command_line.console import CommandError, Exit, ask, complain, say, tell
 from tui.command_line.running import opened
 from tui.command_line.sessions import READABLE, find, save
 from tui.commands import COMMANDS, read_slash
@@ -148,7 +148,7 @@ class Chat:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
         try:
-            complain_line("Scrubjay. /help lists the commands; ctrl-d or /quit ends.")
+            tell("Scrubjay. /help lists the commands; ctrl-d or /quit ends.")
             if self._session_id is not None:
                 await self._greet(self._session_id)
             while not self._over:
@@ -164,11 +164,11 @@ class Chat:
     async def _greet(self, session_id: str) -> None:
         """What was said last."""
         session = await self._engine.library.session(session_id)
-        complain_line(f"{session.title or 'Untitled'}, {session.message_count} messages.")
+        tell(f"{session.title or 'Untitled'}, {session.message_count} messages.")
         start = max(0, session.message_count - 2)
         for message in await self._engine.library.page(session_id, start, session.message_count):
             speaker = "You" if message.role is Role.USER else message.model or "Assistant"
-            complain_line(f"{speaker}: {message.content.strip()}")
+            tell(f"{speaker}: {message.content.strip()}")
         if calls := pending_calls(session):
             await self._settle(calls)
 
@@ -232,7 +232,7 @@ class Chat:
             if self._waiting is not None:
                 self._waiting.cancel()
         elif turn is None:
-            complain_line("\nCtrl-c again quits.")
+            tell("\nCtrl-c again quits.")
 
     # Answers
 
@@ -252,7 +252,7 @@ class Chat:
     def _tell_end(self, turn: Turn) -> None:
         message = turn.answer
         if message.finish is Finish.STOPPED:
-            complain_line("Stopped.")
+            tell("Stopped.")
         elif message.failure is not None:
             complain(message.failure.message, message.failure.next_step)
 
@@ -261,7 +261,7 @@ class Chat:
         decisions: dict[str, Decision] = {}
         for call in calls:
             arguments = msgspec.json.encode(call.arguments).decode()
-            complain_line(f"The model wants to use {call.name} with {arguments}")
+            tell(f"The model wants to use {call.name} with {arguments}")
             scope = self._engine.tools.scope(call)
             ask(f"Allow it? y, n, or always (every {scope} in this conversation): ")
             said = await self._lines.fresh()
@@ -275,7 +275,7 @@ class Chat:
                     decisions[call.id] = Decision(approve=True, always=True)
                 case _:
                     decisions[call.id] = Decision(approve=False, reason=reason)
-                    complain_line("Denied.")
+                    tell("Denied.")
         confirming = self._session_id and await self._engine.confirm(self._session_id, decisions)
         if confirming:
             await self._answer(_ready(confirming))
@@ -285,14 +285,14 @@ class Chat:
     async def do_new(self, _argument: str) -> None:
         """Begin an empty conversation."""
         self._session_id = None
-        complain_line("A new conversation.")
+        tell("A new conversation.")
 
     async def do_choose_model(self, ref: str) -> None:
         """Choose who answers, or list who can."""
         models = self._engine.models
         if ref:
             info = await models.choose(ref)
-            complain_line(f"{info.ref} answers from now on.")
+            tell(f"{info.ref} answers from now on.")
             return
         current = models.current or await models.find().result()
         for info in await models.listing():
@@ -303,14 +303,14 @@ class Chat:
         if not title:
             raise CommandError("The title is missing.", "Write it behind the command.")
         await self._engine.library.rename(self._known(), title)
-        complain_line("Renamed.")
+        tell("Renamed.")
 
     async def do_delete(self, _argument: str) -> None:
         """Take the conversation out of the list."""
         self._deleted = self._known()
         await self._engine.library.delete(self._deleted)
         self._session_id = None
-        complain_line("Deleted. /undo brings it back.")
+        tell("Deleted. /undo brings it back.")
 
     async def do_undo(self, _argument: str) -> None:
         """Bring back what was deleted last."""
@@ -368,14 +368,14 @@ class Chat:
                     if wanted in line.casefold():
                         found += 1
                         say(f"{message.position + 1}: {line.strip()}")
-        complain_line(f"{found} lines.")
+        tell(f"{found} lines.")
 
     async def do_export(self, argument: str) -> None:
         """Write the conversation to a file."""
         session = await self._engine.library.session(self._known())
         format, file = export.wanted(argument, session)
         await save(export.pieces(self._engine.library, session, format), file, replace=False)
-        complain_line(f"Wrote {file}.")
+        tell(f"Wrote {file}.")
 
     async def do_import_file(self, name: str) -> None:
         """Take in conversations from a file."""
@@ -389,7 +389,7 @@ class Chat:
         except OSError as error:
             problem = f"{file} can't be read: {error.strerror or error}."
             raise CommandError(problem, READABLE) from error
-        complain_line(f"{report.problem} {report.summary}".lstrip())
+        tell(f"{report.problem} {report.summary}".lstrip())
 
     async def do_help(self, _argument: str) -> None:
         """List what can be said."""
@@ -406,11 +406,6 @@ class Chat:
         if self._session_id is None:
             raise CommandError("There is no conversation yet.", "Ask something first.")
         return self._session_id
-
-
-def complain_line(text: str) -> None:
-    """Say something beside the conversation."""
-    ask(f"{text}\n")
 
 
 async def _ready(turn: Turn) -> Turn:

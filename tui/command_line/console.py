@@ -43,6 +43,11 @@ def say(text: str) -> None:
     print(fit_for(sys.stdout, text))
 
 
+def tell(text: str) -> None:
+    """Say something beside the result, on standard error."""
+    print(fit_for(sys.stderr, text), file=sys.stderr)
+
+
 def ask(text: str) -> None:
     """Put a question or a prompt on standard error, and stay on its line."""
     sys.stderr.write(fit_for(sys.stderr, text))

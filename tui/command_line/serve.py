@@ -14,7 +14,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tui.command_line.console import CommandError, Exit, complain, say
+from tui.command_line.console import CommandError, Exit, say, tell
 
 if TYPE_CHECKING:
     import argparse
@@ -61,7 +61,7 @@ async def serve(options: argparse.Namespace, _settings: Settings, _paths: Paths)
         await web.SockSite(runner, listening).start()
         say(f"http://{host}/{token}/")
         sys.stdout.flush()
-        complain("Open this address in a browser on this machine. Ctrl-c ends it.")
+        tell("Open this address in a browser on this machine. Ctrl-c ends it.")
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()
