@@ -297,7 +297,11 @@ class Contract:
         assert [message.position for message in shown] == [0, 1, 2, 3]
         assert [message.parent_id for message in shown[1:]] == [one.id for one in shown[:-1]]
         assert (await sessions.known(session.id)).message_count == 4
-        last = await messages.insert(shown[-1].id, role=Role.ASSISTANT, content="third!")
+        last = await messages.insert(
+            shown[-1].id, role=Role.TOOL, content="third!", created_at=5.0, finished_at=7.5
+        )
+        assert (last.created_at, last.finished_at) == (5.0, 7.5)
+        assert await messages.get(last.id) == last
         assert (await messages.tail(session.id, 1)) == [last]
         retold = await messages.append(
             session.id, role=Role.ASSISTANT, content="first, again!", parent_id=asked[0].id
