@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import re
 import subprocess
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anthropic
@@ -38,7 +41,6 @@ from tests.ollama_server import CHAT_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
 WORKERS = 100
 REAL_WORKERS = 6
@@ -158,14 +160,15 @@ async def test_a_hundred_workers_lose_nothing_and_hear_nothing_of_each_other(
 
 
 async def test_workers_at_real_servers_lose_nothing_and_hear_nothing_of_each_other(
-    ollama_host: str, embedded: Server, memory: Memory, database: Path
+    ollama_host: str, embedded: Server, database: Path
 ) -> None:
     servers = {
         "openai": embedded,
         "ollama": Server(f"http://{ollama_host}", CHAT_MODEL),
         "anthropic": embedded,
     }
-    async with AsyncExitStack() as stack:
+    settings = MemorySettings(limit=1)  # short prompts: the models are slow readers
+    async with Memory.open(database, settings=settings) as memory, AsyncExitStack() as stack:
         programs = [
             await stack.enter_async_context(program(family, server, memory, blocking=blocking))
             for blocking in (False, True)
@@ -404,6 +407,21 @@ async def test_a_store_that_is_open_already_is_used_in_its_own_loop(
 def test_a_store_without_its_loop_is_refused() -> None:
     with pytest.raises(RuntimeError, match=r"Memory\.open"):
         Memory(None)  # type: ignore[arg-type]
+
+
+def test_the_example_of_the_readme_works(fake: StandIn, tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        cwd=tmp_path,
+        env=os.environ | {"OLLAMA_HOST": fake.url, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "Well noted.\n"
+    assert "Pericles" in str(fake.asked[1])
 
 
 def test_no_client_is_imported_along() -> None:
