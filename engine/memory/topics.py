@@ -7,7 +7,7 @@ of its neighbours; the truncated SVD is a randomised subspace iteration (Halko, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -138,11 +138,31 @@ def _sample(size: int) -> list[tuple[int, int]]:
 
 
 def _right_singular_vectors(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The first of them. Of numpy only products are called with much: they let other threads run.
+
+    Factorisations hold Python's lock, so they see matrices of 60 by 60.
+    """
     dimensions = min(DIMENSIONS, *matrix.shape)
     guess = np.random.default_rng(0).standard_normal((matrix.shape[1], dimensions + 10))
     space = guess.astype(np.float32)
     for _ in range(4):
-        space, _ = np.linalg.qr(matrix.T @ (matrix @ space))
-    _, _, turned = np.linalg.svd(matrix @ space, full_matrices=False)
-    vectors: NDArray[np.float32] = (space @ turned.T)[:, :dimensions]
+        space = _orthonormal(matrix.T @ (matrix @ space))
+    _, turned = _stretches(matrix @ space)
+    vectors: NDArray[np.float32] = (space @ turned.astype(np.float32))[:, :dimensions]
     return vectors
+
+
+def _orthonormal(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """As many orthogonal vectors of length one, or fewer, that span the same space."""
+    squares, turned = _stretches(vectors)
+    there = squares > squares[0] * 1e-10
+    spread: NDArray[np.floating[Any]] = turned[:, there] / np.sqrt(squares[there])
+    orthonormal: NDArray[np.float32] = vectors @ spread.astype(np.float32)
+    return orthonormal
+
+
+def _stretches(vectors: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The squared singular values and the right singular vectors of a tall matrix, falling."""
+    wide = vectors.astype(np.float64)
+    squares, turned = np.linalg.eigh(wide.T @ wide)
+    return squares[::-1], turned[:, ::-1]
