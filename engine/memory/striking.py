@@ -32,11 +32,9 @@ _FRAME = """
 def stems(text: str) -> frozenset[str]:
     """The stems of a text's content words."""
     found = language.WORD.findall(language.folded(text))
-    return frozenset(
-        language.stem(word)
-        for word in (word.removesuffix("'s") for word in found)
-        if word not in language.STOP_WORDS
-    )
+    words = (word.removesuffix("'s") for word in found)
+    told = frozenset(language.stem(word) for word in words if word not in language.STOP_WORDS)
+    return told - language.STOP_WORDS  # "likes" says as little as "like"
 
 
 def frame() -> frozenset[str]:
