@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.memory import words as language
-from engine.memory.striking import FORGOTTEN, is_telling, point, says_nothing, stems, whole, without
+from engine.memory.striking import FORGOTTEN, names, point, says_nothing, stems, whole, without
 from storage.records import Finish, Role
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from storage.records import Message
     from storage.store import Store
+
+
+DIGITS = 3
+"""A number with so many digits is a code, a date or a telephone number."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -27,28 +31,42 @@ class Target(msgspec.Struct, frozen=True):
     whole: frozenset[str]
     """The stems that make the statement."""
 
-    beginnings: tuple[tuple[str, ...], ...]
-    """For each word of the point, what it may begin with where it is written."""
+    names: frozenset[str]
+    """The names and numbers in the point; all of it when there are none."""
 
-    telling: bool
-    """It is about a name or a number: where that stands, the statement is made."""
+    beginnings: tuple[tuple[str, ...], ...]
+    """For each of `names`, what it may begin with where it is written."""
+
+    named: bool
+    """There are names or numbers: where the point stands, the statement is made."""
+
+    coded: bool
+    """There is a number that is nothing but itself: it is struck out wherever it stands."""
 
     @classmethod
     def of(cls, text: str, subject: str = "") -> Target:
         """What to look for, to forget a statement."""
         about = point(text, subject)
-        written: dict[str, list[str]] = {stem: [stem] for stem in about}
+        named = names(text, about)
+        written: dict[str, list[str]] = {stem: [stem] for stem in named or about}
         for word in language.WORD.findall(language.folded(text)):
             plain = word.removesuffix("'s")
             if (stem := language.stem(plain)) in written:
                 written[stem].append(plain)
-        beginnings = tuple(tuple(words) for words in written.values())
-        return cls(about, whole(text), beginnings, is_telling(text, about))
+        return cls(
+            about,
+            whole(text),
+            named or about,
+            tuple(tuple(words) for words in written.values()),
+            bool(named),
+            any(sum(map(str.isdigit, word)) >= DIGITS for word in named),
+        )
 
-    def words_in(self, message: Message, sources: frozenset[str]) -> frozenset[str]:
-        """The stems that make the statement in a clause of a message."""
-        near = message.id in sources or message.parent_id in sources or message.role is Role.TOOL
-        return self.point if near or self.telling else self.point | self.whole
+    def words(self, *, near: bool) -> frozenset[str]:
+        """The stems that make the statement in a clause, where it was told or elsewhere."""
+        if near or self.coded:
+            return self.names
+        return self.point if self.named else self.point | self.whole
 
 
 async def leave_out(store: Store, source_ids: Iterable[str]) -> None:
@@ -74,6 +92,7 @@ async def strike_everywhere(
     """
     targets = [target for target in targets if target.point]
     touched: set[str] = set()
+    told_in: set[str] = set()
     messages: dict[str, Message] = {}
     for target in targets:
         for message in await store.recall_source.saying(target.beginnings, user_id=entity_id):
@@ -82,12 +101,18 @@ async def strike_everywhere(
         source = await store.messages.get(source_id)
         if source is not None:
             messages[source.id] = source
+            told_in.add(source.session_id)
             place = source.position + 1
             for answer in await store.messages.page(source.session_id, place, place + 1):
                 messages[answer.id] = answer
     changed: list[str] = []
     for message in messages.values():
-        struck = await asyncio.to_thread(_struck, message, targets, source_ids)
+        near = (
+            message.id in source_ids or message.parent_id in source_ids or message.role is Role.TOOL
+        )
+        here = message.session_id in told_in
+        wanted = [target.words(near=near or (here and target.named)) for target in targets]
+        struck = await asyncio.to_thread(_struck, message, wanted)
         if struck != message and message.finish is not Finish.STREAMING:
             await store.messages.strike(
                 message.id,
@@ -99,8 +124,7 @@ async def strike_everywhere(
             touched.add(message.session_id)
     await store.forget_vectors(changed)
     for session in await store.recall_source.sessions_of(entity_id):
-        near = session.id in touched
-        wanted = [one.point if near or one.telling else one.whole for one in targets]
+        wanted = [target.words(near=session.id in touched) for target in targets]
         if any(one and one <= stems(session.title) for one in wanted):
             await store.sessions.rename(session.id, FORGOTTEN, session.title_origin)
             touched.add(session.id)
@@ -111,8 +135,7 @@ async def strike_everywhere(
     offset = 0
     while episodes := await store.episodes.search(entity_id=entity_id, limit=200, offset=offset):
         for episode in episodes:
-            near = episode.session_id in touched
-            wanted = [one.point if near or one.telling else one.whole for one in targets]
+            wanted = [target.words(near=episode.session_id in touched) for target in targets]
             text = _cleaned(episode.text, wanted)
             if text != episode.text:
                 async with store.episodes.batch() as batch:
@@ -124,8 +147,7 @@ async def strike_everywhere(
     return touched
 
 
-def _struck(message: Message, targets: Sequence[Target], sources: frozenset[str]) -> Message:
-    wanted = [target.words_in(message, sources) for target in targets]
+def _struck(message: Message, wanted: Sequence[frozenset[str]]) -> Message:
     return msgspec.structs.replace(
         message,
         content=_cleaned(message.content, wanted),

@@ -184,7 +184,7 @@ def _all_ended(
         point = striking.outdated(old, new)
         # Who moved back to Lima lives in Lima.
         if point and not any(point <= said for said in holding):
-            telling = striking.is_telling(old.text, point)
+            telling = bool(striking.names(old.text, point))
             found.append(_Ended(old.source_ids, point, striking.whole(old.text), telling))
     return found
 

@@ -63,12 +63,13 @@ def outdated(old: Fact, new: str | None) -> frozenset[str]:
     return stems(old.text) - stems(new) - frame()
 
 
-def is_telling(text: str, words: frozenset[str]) -> bool:
-    """Whether some of `words` is a name or a number in a text: where it stands, that is meant."""
-    return any(
-        (place > 0 and word != word.lower()) or not word.isalpha()
+def names(text: str, words: frozenset[str]) -> frozenset[str]:
+    """Those of `words` that are names or numbers in a text: where they stand, they are meant."""
+    return frozenset(
+        stem
         for place, word in enumerate(language.WORD.findall(text))
-        if stems(word) & words
+        if (place > 0 and word != word.lower()) or not word.isalpha()
+        for stem in stems(word) & words
     )
 
 

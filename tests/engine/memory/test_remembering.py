@@ -389,6 +389,58 @@ async def test_forgetting_everywhere_strikes_out_the_statement_alone(tmp_path: P
         assert [one.name for one in await engine.memory.search()] == ["name"]
 
 
+async def test_forgetting_a_common_word_spares_other_statements(tmp_path: Path) -> None:
+    async with running_engine(tmp_path, ScriptedBackend(["Blue it is."], ["Yes."])) as engine:
+        session_id = await tell(engine, "My favourite colour is blue.", "The sky is blue.")
+        [fact] = await engine.memory.search(kinds=["fact"])
+        await engine.memory.forget(fact.id, everywhere=True)
+        kept = await engine.library.page(session_id, 0, 9)
+        assert [one.content for one in kept] == [
+            "[forgotten]",
+            "[forgotten]",
+            "The sky is blue.",
+            "Yes.",
+        ]
+
+
+async def test_forgetting_everywhere_leaves_no_byte(tmp_path: Path) -> None:
+    secret = ToolCall(id="1", name="remember", arguments={"text": "The code is Quetzal-7719."})
+    async with running_engine(tmp_path) as engine:
+        store = engine._store
+        session_id = await tell(engine, "Remember that the code of the safe is Quetzal-7719.")
+        await store.messages.append(
+            session_id,
+            role=Role.ASSISTANT,
+            content="",
+            thinking="So Quetzal-7719 it is. And now?",
+            tool_calls=[secret],
+        )
+        await store.messages.append(
+            session_id, role=Role.TOOL, content="Remembered: quetzal-7719", tool_call_id="1"
+        )
+        await store.sessions.set_state(
+            session_id, "summary", {"text": "They met. The code is Quetzal-7719.", "version": 1}
+        )
+        later = await tell(engine, "What can I do with Quetzal-7719?", "Birds are nice.")
+        await engine.memory.remember("On Quetzal-7719.", kind="episode", session_id=session_id)
+        [fact] = await engine.memory.search("safe", kinds=["fact"])
+        edited = await engine.memory.edit(fact.id, "The code of the old safe is Quetzal-7719.")
+        folder = tmp_path / "data"
+        assert any(b"Quetzal-7719" in file.read_bytes() for file in folder.iterdir())
+        await engine.memory.forget(edited.id, everywhere=True)
+        for file in folder.iterdir():
+            for word in (b"quetzal", b"7719"):
+                assert word not in file.read_bytes().lower(), file.name
+        state = (await engine.library.session(session_id)).state
+        assert state["summary"] == {"text": "They met. [forgotten]", "version": 1}
+        assert await engine.memory.search(superseded=True) == []
+        assert [one.content for one in await engine.library.page(later, 2, 4)] == [
+            "Birds are nice.",
+            "Birds are nice.",
+        ]
+        assert await store.check() == []
+
+
 @pytest.mark.parametrize(
     ("said", "gone"),
     [
