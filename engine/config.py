@@ -264,6 +264,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     research: ResearchSettings = ResearchSettings()
     storage: StorageSettings = StorageSettings()
     ui: UISettings = UISettings()
+    keys: dict[str, str] = {}
+    """Other keys for what can be done: `"chat.new" = "f5"`, or several, parted by commas. Help
+    (f1) lists the names. While writing, Enter and its like are set by `[ui] enter`."""
+
     log: LogSettings = LogSettings()
 
 
@@ -337,6 +341,8 @@ def _override(settings: Settings, environ: Mapping[str, str]) -> Settings:
     changes: dict[str, Any] = {}
     for section in settings.__struct_fields__:
         values = getattr(settings, section)
+        if not isinstance(values, msgspec.Struct):
+            continue
         hints: dict[str, Any] | None = None
         for key in values.__struct_fields__:
             variable = f"SCRUBJAY_{section}_{key}".upper()

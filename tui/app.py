@@ -16,6 +16,7 @@ import assets
 from engine.engine import Engine
 from storage.errors import StorageError
 from tui.attention import Attention
+from tui.bindings import unknown
 from tui.commands import Commands
 from tui.screens.chat import ChatScreen
 from tui.themes import DEFAULT, THEMES
@@ -82,6 +83,7 @@ class ScrubjayApp(App[None]):
         self.engine = engine
         for theme in THEMES:
             self.register_theme(theme)
+        self.set_keymap(engine.settings.keys)
         wanted = engine.settings.ui.theme
         self._unknown_theme = "" if wanted in self.available_themes else wanted
         self.theme = DEFAULT if self._unknown_theme else wanted
@@ -95,6 +97,10 @@ class ScrubjayApp(App[None]):
         if self._unknown_theme:
             text = f"There is no theme {self._unknown_theme!r}; ctrl+p shows those that there are."
             self.notify(text, severity="warning", markup=False)
+        keys = self.engine.settings.keys
+        if keys and (names := unknown(keys)):
+            text = f"[keys] in the settings: there is no {', '.join(names)}."
+            self.notify(text, severity="warning", timeout=12, markup=False)
         self._attention = Attention(self, self._to_terminal)
 
     def on_unmount(self) -> None:

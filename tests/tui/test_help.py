@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import msgspec
 from textual.binding import Binding
 from textual.widgets import Static
 
-from tests.tui.chatting import Chat, chatting
+from tests.tui.chatting import Chat, chatting, settings
+from tui.bindings import unknown
 from tui.commands import SLASH
 from tui.screens.chat import ChatScreen
+from tui.transcript import Transcript
 from tui.widgets.composer import Composer
 from tui.widgets.inspector import Inspector
 from tui.widgets.session_list import SessionList
@@ -96,3 +99,50 @@ async def test_a_question_mark_asks_for_help_unless_it_is_being_written(tmp_path
         chat.screen.query_one(SessionList).focus_rows()
         await chat.pilot.press("question_mark")
         await chat.until_shown("Search for a key or a word")
+
+
+REMAPPED = {"chat.new": "f9", "sessions.delete": "D,ctrl+d", "transcript.copy_code": "Y"}
+
+
+async def test_keys_from_the_settings_work_and_are_told_in_help_and_footer(tmp_path: Path) -> None:
+    chosen = msgspec.structs.replace(settings(), keys=REMAPPED)
+    async with chatting(tmp_path, size=WIDE, chosen=chosen) as chat:
+        await chat.ready()
+        await chat.say("Hello")
+        await chat.until(lambda: chat.session_id is not None)
+        await chat.until(lambda: not chat.screen.conversation.answering)
+        assert "f9 New" in chat.text
+        await chat.pilot.press("ctrl+n")
+        await chat.pilot.pause()
+        assert chat.session_id is not None
+        await chat.pilot.press("f9")
+        await chat.until(lambda: chat.session_id is None)
+        chat.screen.query_one(SessionList).focus_rows()
+        await chat.pilot.press("d")
+        await chat.pilot.pause()
+        assert len(await chat.engine.library.sessions()) == 1
+        await chat.pilot.press("D")
+        await chat.until_shown("undo delete")
+        await chat.pilot.press("f1")
+        await chat.until_shown("Search for a key or a word")
+        assert re.search(
+            r"^ +f9 +Begin an empty conversation  chat.new$", listed(chat), re.MULTILINE
+        )
+        assert re.search(r"^ +D, \^d +Delete at once", listed(chat), re.MULTILINE)
+        assert "There is no" not in chat.text
+
+
+async def test_a_name_that_is_no_binding_s_is_told(tmp_path: Path) -> None:
+    chosen = msgspec.structs.replace(settings(), keys={"chat.nwe": "f6"})
+    async with chatting(tmp_path, chosen=chosen) as chat:
+        await chat.until_shown("there is no chat.nwe")
+        await chat.ready()
+
+
+def test_names_of_bindings_are_unique_within_their_section() -> None:
+    assert unknown(REMAPPED) == []
+    for cls in (ChatScreen, Composer, SessionList, Inspector, Transcript):
+        named: dict[str, str] = {}
+        for binding in Binding.make_bindings(cls.BINDINGS):
+            if binding.id:
+                assert named.setdefault(binding.id, binding.action) == binding.action

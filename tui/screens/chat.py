@@ -20,6 +20,7 @@ from engine.memory.memories import Kept
 from engine.parameters import PERSONAS, ParameterError, changed, in_words, personas
 from storage.errors import StorageError
 from storage.records import Role
+from tui.bindings import named
 from tui.commands import SLASH, read_slash, run
 from tui.harmless import visible
 from tui.remembering import Remembering
@@ -77,26 +78,29 @@ def _key(
 class ChatScreen(Screen[None]):
     """Where everything happens. Dialogs open over it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        _key("escape", "stop", "Stop", "Stop the answer; what has come stays"),
-        _key("escape", "back", "Back", "Close a pane, go back to writing"),
-        _key("ctrl+n", "new", "New", "Begin an empty conversation"),
-        _key("ctrl+b,f3", "toggle_sidebar", "Chats", "Go to past conversations; again hides"),
-        _key(
-            "ctrl+o,f4",
-            "toggle_inspector",
-            "Inspector",
-            "Tokens, memory, research, workers, the last request; again hides",
-        ),
-        _key("ctrl+t", "choose_model", "Model", "Choose which model answers"),
-        _key("ctrl+r", "retry", "Retry", "Ask for the last answer once more", show=False),
-        _key("ctrl+f", "find", "Find", "Find words in this conversation", show=False),
-        _key("f2", "rename", "Rename", "Give the conversation another title", show=False),
-        _key("ctrl+p", "app.command_palette", "Menu", "Everything by name", priority=True),
-        _key("f1", "help", "Help", "Every key and command"),
-        _key("question_mark", "help", "Help", "Every key and command", show=False),
-        _key("ctrl+q", "app.quit", "Quit", "Quit; everything is kept", priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        "chat",
+        [
+            _key("escape", "stop", "Stop", "Stop the answer; what has come stays"),
+            _key("escape", "back", "Back", "Close a pane, go back to writing"),
+            _key("ctrl+n", "new", "New", "Begin an empty conversation"),
+            _key("ctrl+b,f3", "toggle_sidebar", "Chats", "Go to past conversations; again hides"),
+            _key(
+                "ctrl+o,f4",
+                "toggle_inspector",
+                "Inspector",
+                "Tokens, memory, research, workers, the last request; again hides",
+            ),
+            _key("ctrl+t", "choose_model", "Model", "Choose which model answers"),
+            _key("ctrl+r", "retry", "Retry", "Ask for the last answer once more", show=False),
+            _key("ctrl+f", "find", "Find", "Find words in this conversation", show=False),
+            _key("f2", "rename", "Rename", "Give the conversation another title", show=False),
+            _key("ctrl+p", "app.command_palette", "Menu", "Everything by name", priority=True),
+            _key("f1", "help", "Help", "Every key and command"),
+            _key("question_mark", "help", "Help", "Every key and command", show=False),
+            _key("ctrl+q", "app.quit", "Quit", "Quit; everything is kept", priority=True),
+        ],
+    )
 
     AUTO_FOCUS = "Composer"
 

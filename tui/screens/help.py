@@ -9,6 +9,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
+from tui.bindings import keys_of
 from tui.commands import COMMANDS
 from tui.screens.dialog import Dialog
 
@@ -39,6 +40,8 @@ class Entry(NamedTuple):
     section: str
     key: str
     words: str
+    name: str = ""
+    """By which the settings can give it another key."""
 
 
 class HelpScreen(Dialog[None]):
@@ -77,7 +80,7 @@ class HelpScreen(Dialog[None]):
         fitting = [
             entry
             for entry in self._entries
-            if all(word in f"{entry.section} {entry.key} {entry.words}".lower() for word in words)
+            if all(word in " ".join(entry).lower() for word in words)
         ]
         self.query_one("#entries", Static).update(_listed(fitting))
 
@@ -97,18 +100,21 @@ def _bindings(screen: Screen[Any]) -> Iterator[Entry]:
 
 def _of(node: DOMNode, section: str, screen: Screen[Any]) -> Iterator[Entry]:
     """The keys of one node, those of the classes it is made from included; one row an action."""
-    rows: dict[str, tuple[list[str], str]] = {}
+    rows: dict[str, tuple[list[str], str, str]] = {}
     taken: set[str] = set()
     for cls in type(node).__mro__:
         own = list(Binding.make_bindings(cls.__dict__.get("BINDINGS", ())))
         for binding in own:
             if binding.key not in taken and binding.description:
                 words = binding.tooltip or binding.description
-                keys, _ = rows.setdefault(binding.action, ([], words))
-                keys.append(screen.app.get_key_display(binding))
+                keys, _, _ = rows.setdefault(binding.action, ([], words, binding.id or ""))
+                for key in keys_of(binding, screen.app._keymap):
+                    shown = screen.app.get_key_display(binding.with_key(key))
+                    if shown not in keys:
+                        keys.append(shown)
         taken.update(binding.key for binding in own)
-    for keys, words in rows.values():
-        yield Entry(section, ", ".join(keys), words)
+    for keys, words, name in rows.values():
+        yield Entry(section, ", ".join(keys), words, name)
 
 
 def _commands() -> Iterator[Entry]:
@@ -129,6 +135,9 @@ def _listed(entries: list[Entry]) -> Content:
             lines += [*([Content("")] if lines else []), Content.styled(section, "bold $primary")]
         key = Content.styled(entry.key, "$text-accent")
         lines.append(
-            Content("  ") + key.pad_right(max(1, KEY_CELLS - key.cell_length)) + entry.words
+            Content("  ")
+            + key.pad_right(max(1, KEY_CELLS - key.cell_length))
+            + entry.words
+            + Content.styled(f"  {entry.name}" if entry.name else "", "$text-disabled")
         )
     return Content("\n").join(lines)

@@ -12,6 +12,7 @@ from textual.selection import Selection
 from engine.pins import can_be_pinned
 from engine.research.citations import has_sources
 from storage.records import Finish, Message, Role
+from tui.bindings import named
 from tui.transcript import events, markdown, selecting
 from tui.transcript.canvas import Canvas
 from tui.transcript.finding import Finder, Place
@@ -48,31 +49,36 @@ class Transcript(Canvas, can_focus=True):
     one on the screen. What goes beyond the transcript is told to the screen by events.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll_up", "Line up", show=False),
-        Binding("down,j", "scroll_down", "Line down", show=False),
-        Binding("pageup", "page_up", "Page up", show=False),
-        Binding("pagedown", "page_down", "Page down", show=False),
-        Binding("home,g", "scroll_home", "To the beginning", show=False),
-        Binding("end,G", "scroll_end", "To the end", show=False),
-        Binding("alt+up,left_square_bracket", "previous_message", "Previous message", show=False),
-        Binding("alt+down,right_square_bracket", "next_message", "Next message", show=False),
-        Binding("c", "copy_message", "Copy message"),
-        Binding("y", "copy_code", "Copy code"),
-        Binding("o", "open_link", "Open link"),
-        Binding("t", "toggle_thinking", "Thinking"),
-        Binding("space", "toggle_fold", "Fold"),
-        Binding("p", "ask('pin')", "Pin", tooltip="Keep it before the model, or let it go"),
-        Binding("i", "toggle_details", "Info", tooltip="When each message came, and its tokens"),
-        Binding("n", "find_next", "Next match"),
-        Binding("N", "find_previous", "Previous match"),
-        Binding("r", "retry", "Retry"),
-        Binding("m", "ask('go_on')", "More", tooltip="Let a stopped answer go on"),
-        Binding("e", "ask('edit')", "Edit", tooltip="Ask this question in other words"),
-        Binding("d,delete", "ask('take_back')", "Take back", tooltip="Take it and the rest back"),
-        Binding("less_than_sign", "ask('previous')", "Branch before"),
-        Binding("greater_than_sign", "ask('next')", "Next branch"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        "transcript",
+        [
+            Binding("up,k", "scroll_up", "Line up", show=False),
+            Binding("down,j", "scroll_down", "Line down", show=False),
+            Binding("pageup", "page_up", "Page up", show=False),
+            Binding("pagedown", "page_down", "Page down", show=False),
+            Binding("home,g", "scroll_home", "To the beginning", show=False),
+            Binding("end,G", "scroll_end", "To the end", show=False),
+            Binding(
+                "alt+up,left_square_bracket", "previous_message", "Previous message", show=False
+            ),
+            Binding("alt+down,right_square_bracket", "next_message", "Next message", show=False),
+            Binding("c", "copy_message", "Copy message"),
+            Binding("y", "copy_code", "Copy code"),
+            Binding("o", "open_link", "Open link"),
+            Binding("t", "toggle_thinking", "Thinking"),
+            Binding("space", "toggle_fold", "Fold"),
+            Binding("p", "ask('pin')", "Pin", tooltip="Keep it before the model, or let it go"),
+            Binding("i", "toggle_details", "Info", tooltip="When messages came, and their tokens"),
+            Binding("n", "find_next", "Next match"),
+            Binding("N", "find_previous", "Previous match"),
+            Binding("r", "retry", "Retry"),
+            Binding("m", "ask('go_on')", "More", tooltip="Let a stopped answer go on"),
+            Binding("e", "ask('edit')", "Edit", tooltip="Ask this question in other words"),
+            Binding("d,delete", "ask('take_back')", "Take back", tooltip="With what followed"),
+            Binding("less_than_sign", "ask('previous')", "Branch before"),
+            Binding("greater_than_sign", "ask('next')", "Next branch"),
+        ],
+    )
 
     DEFAULT_CSS = STYLE_SHEET
 

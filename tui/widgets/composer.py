@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
+from tui.bindings import named
 from tui.widgets.completions import MOST, Completion
 from tui.widgets.pastes import Pastes
 
@@ -31,25 +32,28 @@ class Composer(TextArea):
         editing: Whether an earlier question is being written anew.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "send", "Send"),
-        Binding(",".join(NEWLINE_KEYS), "newline", "New line", show=False),
-        Binding("escape", "leave", "Close the list; leave the question as it was", show=False),
-        Binding(
-            "up",
-            "cursor_up",
-            "Line up; on the first line: earlier prompts that begin so",
-            show=False,
-        ),
-        Binding("down", "cursor_down", "Line down; on the last line: a later prompt", show=False),
-        Binding(
-            "tab",
-            "complete",
-            "Complete a command or a file; show a paste whole; go to the next pane",
-            show=False,
-        ),
-        Binding("ctrl+g", "edit_outside", "Write in $EDITOR", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        "composer",
+        [
+            Binding("enter", "send", "Send"),
+            Binding(",".join(NEWLINE_KEYS), "newline", "New line", show=False),
+            Binding("escape", "leave", "Close the list; leave the question as it was", show=False),
+            Binding(
+                "up",
+                "cursor_up",
+                "Line up; on the first line: earlier prompts that begin so",
+                show=False,
+            ),
+            Binding("down", "cursor_down", "Line down; on the last: a later prompt", show=False),
+            Binding(
+                "tab",
+                "complete",
+                "Complete a command or a file; show a paste whole; go to the next pane",
+                show=False,
+            ),
+            Binding("ctrl+g", "edit_outside", "Write in $EDITOR", show=False),
+        ],
+    )
 
     DEFAULT_CSS = """
     Composer, Composer:focus {

@@ -11,6 +11,7 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from storage.errors import StorageError
+from tui.bindings import named
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -24,11 +25,14 @@ PAUSE_SECONDS = 0.15
 class FindBar(Horizontal):
     """Finds as one types; Enter goes on to the next match."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,down", "step(1)", "Next match", priority=True),
-        Binding("shift+enter,up", "step(-1)", "Previous match", priority=True),
-        Binding("escape", "close", "Close"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        "find",
+        [
+            Binding("enter,down", "step(1)", "Next match", priority=True),
+            Binding("shift+enter,up", "step(-1)", "Previous match", priority=True),
+            Binding("escape", "close", "Close"),
+        ],
+    )
 
     DEFAULT_CSS = """
     FindBar { height: 1; margin: 0 2; background: $panel; }

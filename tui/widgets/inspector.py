@@ -13,6 +13,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from engine.events import ContextPacked, Event
+from tui.bindings import named
 from tui.widgets.memory_panel import MemoryPanel
 from tui.widgets.request_panel import RequestPanel
 from tui.widgets.research_panel import ResearchPanel
@@ -48,15 +49,18 @@ class Inspector(Vertical):
     A tab's panel is made when it is first looked at, and works only while it is seen.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "tab('Tokens')", "Tokens", show=False),
-        Binding("2", "tab('Memory')", "Memory", show=False),
-        Binding("3", "tab('Research')", "Research", show=False),
-        Binding("4", "tab('Workers')", "Workers", show=False),
-        Binding("5", "tab('Request')", "Request", show=False),
-        Binding("left", "turn(-1)", "Previous tab", show=False),
-        Binding("right", "turn(1)", "Next tab", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        "inspector",
+        [
+            Binding("1", "tab('Tokens')", "Tokens", show=False),
+            Binding("2", "tab('Memory')", "Memory", show=False),
+            Binding("3", "tab('Research')", "Research", show=False),
+            Binding("4", "tab('Workers')", "Workers", show=False),
+            Binding("5", "tab('Request')", "Request", show=False),
+            Binding("left", "turn(-1)", "Previous tab", show=False),
+            Binding("right", "turn(1)", "Next tab", show=False),
+        ],
+    )
 
     session_id: reactive[str | None] = reactive(None)
     """The session that is shown."""

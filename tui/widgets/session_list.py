@@ -28,6 +28,7 @@ from engine.events import (
 from engine.library import ON_TOP, UNREAD
 from engine.pool import Lane
 from storage.errors import StorageError
+from tui.bindings import named
 from tui.widgets.days import Days
 from tui.widgets.loaded_sessions import LoadedSessions
 from tui.widgets.rows import MUTED, Row, RowView, one_line, text_row
@@ -74,26 +75,29 @@ class SessionList(Vertical):
     many sessions there are.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "new", "New", tooltip="Begin an empty conversation"),
-        Binding("slash", "search", "Search", tooltip="Find words in any conversation"),
-        Binding("e", "rename", "Rename", tooltip="Edit the title in its place"),
-        Binding("f2", "rename", "Rename", show=False),
-        Binding("d", "delete", "Delete", tooltip="Delete at once; it can be undone"),
-        Binding("delete", "delete", "Delete", show=False),
-        Binding("u", "undo", "Undo delete", tooltip="Bring back what was deleted last"),
-        Binding("p", "on_top", "Pin", tooltip="Keep it on top, or let it go"),
-        Binding("a", "archive", "Archive", tooltip="Out of the list, and kept"),
-        Binding("A", "toggle_archive", "Archived", tooltip="See what is archived, or leave it"),
-        Binding("space", "select", "Select", tooltip="Let the next key be for several"),
-        Binding("f", "fork", "Fork", tooltip="Go on in a copy"),
-        Binding("x", "export", "Export", tooltip="Write it to a Markdown file"),
-        Binding("escape", "back", "Back", show=False, tooltip="Leave the search or the editor"),
-        Binding("up", "move('cursor', -1)", show=False),
-        Binding("down", "move('cursor', 1)", show=False),
-        Binding("pageup", "move('page', -1)", show=False),
-        Binding("pagedown", "move('page', 1)", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        "sessions",
+        [
+            Binding("n", "new", "New", tooltip="Begin an empty conversation"),
+            Binding("slash", "search", "Search", tooltip="Find words in any conversation"),
+            Binding("e", "rename", "Rename", tooltip="Edit the title in its place"),
+            Binding("f2", "rename", "Rename", show=False),
+            Binding("d", "delete", "Delete", tooltip="Delete at once; it can be undone"),
+            Binding("delete", "delete", "Delete", show=False),
+            Binding("u", "undo", "Undo delete", tooltip="Bring back what was deleted last"),
+            Binding("p", "on_top", "Pin", tooltip="Keep it on top, or let it go"),
+            Binding("a", "archive", "Archive", tooltip="Out of the list, and kept"),
+            Binding("A", "toggle_archive", "Archived", tooltip="See what is archived, or leave it"),
+            Binding("space", "select", "Select", tooltip="Let the next key be for several"),
+            Binding("f", "fork", "Fork", tooltip="Go on in a copy"),
+            Binding("x", "export", "Export", tooltip="Write it to a Markdown file"),
+            Binding("escape", "back", "Back", show=False, tooltip="Leave the search or the editor"),
+            Binding("up", "move('cursor', -1)", show=False),
+            Binding("down", "move('cursor', 1)", show=False),
+            Binding("pageup", "move('page', -1)", show=False),
+            Binding("pagedown", "move('page', 1)", show=False),
+        ],
+    )
 
     DEFAULT_CSS = """
     SessionList {
