@@ -472,7 +472,7 @@ class TestRequest:
                 assert sent == backend.requests[0]
 
     async def test_before_a_call_show_what_would_be_sent(self, engine: Engine) -> None:
-        session_id = await answered(engine, USAGE)
+        session_id = await answered(engine, USAGE, USAGE)
         async with shown(Inspector(engine), width=42, height=60) as (inspector, pilot):
             inspector.tab = "Request"
             await see(pilot, inspector, "With the first question")
