@@ -113,6 +113,20 @@ async def test_what_was_said_twice_comes_back_once(store: Store, say: Say) -> No
     assert len(await texts(Recall(store))) == 1
 
 
+async def test_near_repetitions_do_not_fill_the_list(store: Store, say: Say) -> None:
+    for number in range(12):
+        await say(f"{PEUGEOT}{'!' * number} {('So', 'Well', 'Yes')[number % 3]}.")
+    others = [
+        "The Peugeot bicycle needs new brakes before summer.",
+        "A colour that suits my Peugeot bicycle is hard to find.",
+    ]
+    for text in others:
+        await say(text)
+    found = await texts(Recall(store), limit=3, likely=0.0)
+    assert set(others) < set(found)
+    assert len(found) == 3
+
+
 async def test_the_best_that_fit_into_so_many_tokens(store: Store, say: Say) -> None:
     for colour in ("green", "red", "blue"):
         await say(f"My {colour} bicycle is a Peugeot, and it stands in the {colour} shed.")
