@@ -71,7 +71,7 @@ class Vectors:
         size = len(docs)
         alone = size and docs[-1] - docs[0] == size - 1  # all that lie between: no copy
         rows = self._rows[docs[0] : docs[-1] + 1] if alone else self._rows[docs]
-        return _with_mean(rows @ vector)
+        return _with_mean(_products(rows, vector))
 
     def window_nearness(
         self, vector: NDArray[np.float32], index: LexicalIndex, docs: Docs
@@ -82,7 +82,7 @@ class Vectors:
             there = link >= 0
             joined[there] += np.float32(NEIGHBOURS) * self._rows[link[there]]
         lengths = np.sqrt(np.einsum("ij,ij->i", joined, joined))
-        return _with_mean(joined @ vector / np.maximum(lengths, 1e-6))
+        return _with_mean(_products(joined, vector) / np.maximum(lengths, 1e-6))
 
     def _make_room(self, size: int, width: int) -> None:
         if width != self._rows.shape[1]:
@@ -91,6 +91,15 @@ class Vectors:
             rows = np.zeros((max(size, len(self._rows) * 5 // 4), width), np.float32)
             rows[: len(self._rows)] = self._rows
             self._rows = rows
+
+
+def _products(rows: NDArray[np.float32], vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The dot products of rows with a vector, on one core.
+
+    BLAS shares them out among all cores, and waits for those that are busy elsewhere.
+    """
+    products: NDArray[np.float32] = np.einsum("ij,j->i", rows, vector)
+    return products
 
 
 def _with_mean(cosines: NDArray[np.float32]) -> Column:
