@@ -125,10 +125,11 @@ async def test_keys_from_the_settings_work_and_are_told_in_help_and_footer(tmp_p
         await chat.until_shown("undo delete")
         await chat.pilot.press("f1")
         await chat.until_shown("Search for a key or a word")
+        assert re.search(r"^ +D, \^d +Delete at once", listed(chat), re.MULTILINE)
+        await chat.pilot.press(*"empty conversation")
         assert re.search(
             r"^ +f9 +Begin an empty conversation  chat.new$", listed(chat), re.MULTILINE
         )
-        assert re.search(r"^ +D, \^d +Delete at once", listed(chat), re.MULTILINE)
         assert "There is no" not in chat.text
 
 

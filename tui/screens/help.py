@@ -29,6 +29,7 @@ SECTIONS = {
     "FindBar": "Finding",
     "SessionList": "Conversations",
     "Inspector": "Inspector",
+    "MemoryPanel": "Memory",
     "RequestPanel": "The last request",
 }
 """The widgets whose keys are listed, by the name of their class, in this order."""
@@ -82,7 +83,7 @@ class HelpScreen(Dialog[None]):
             for entry in self._entries
             if all(word in " ".join(entry).lower() for word in words)
         ]
-        self.query_one("#entries", Static).update(_listed(fitting))
+        self.query_one("#entries", Static).update(_listed(fitting, names=bool(words)))
 
     def action_scroll(self, by: int) -> None:
         """Scroll while the search field keeps the focus."""
@@ -124,7 +125,8 @@ def _commands() -> Iterator[Entry]:
             yield Entry("Commands", f"{command.slash} {command.takes}".rstrip(), words)
 
 
-def _listed(entries: list[Entry]) -> Content:
+def _listed(entries: list[Entry], *, names: bool = False) -> Content:
+    """The entries by section; with the names of bindings for whoever looks for something."""
     if not entries:
         return Content.styled("Nothing has that in it.", "$text-muted")
     lines: list[Content] = []
@@ -138,6 +140,6 @@ def _listed(entries: list[Entry]) -> Content:
             Content("  ")
             + key.pad_right(max(1, KEY_CELLS - key.cell_length))
             + entry.words
-            + Content.styled(f"  {entry.name}" if entry.name else "", "$text-disabled")
+            + Content.styled(f"  {entry.name}" if names and entry.name else "", "$text-muted")
         )
     return Content("\n").join(lines)

@@ -62,6 +62,12 @@ class Transcript(Canvas, can_focus=True):
                 "alt+up,left_square_bracket", "previous_message", "Previous message", show=False
             ),
             Binding("alt+down,right_square_bracket", "next_message", "Next message", show=False),
+            Binding("left_curly_bracket", "turn(-1)", "Question before", show=False),
+            Binding("right_curly_bracket", "turn(1)", "Next question", show=False),
+            Binding("left_parenthesis", "code(-1)", "Code before", show=False),
+            Binding("right_parenthesis", "code(1)", "Next code", show=False),
+            Binding("v", "mark", "Select", tooltip="Select lines; the keys that move extend it"),
+            Binding("escape", "unmark", "Select no more", show=False),
             Binding("c", "copy_message", "Copy message"),
             Binding("y", "copy_code", "Copy code"),
             Binding("o", "open_link", "Open link"),
@@ -94,6 +100,13 @@ class Transcript(Canvas, can_focus=True):
         super()._reset(pages)
         self._finder: Finder | None = None
         self._code_copied = ("", -1)
+        self._code_row = 0
+        """The row of the current message where the code is that was gone to."""
+
+        self._mark: tuple[int, int] | None = None
+        """Where the selection by keys began: a position, and a row of that message."""
+
+        self._mark_end = (0, 0)
 
     # Moving
 
@@ -107,20 +120,140 @@ class Transcript(Canvas, can_focus=True):
         self.scroll_to(y=self._top + rows, animate=False)
 
     def action_scroll_up(self) -> None:
-        """Scroll a line up."""
-        self._scroll_by(-1)
+        """Scroll a line up, or select one more."""
+        self._move(-1)
 
     def action_scroll_down(self) -> None:
-        """Scroll a line down."""
-        self._scroll_by(1)
+        """Scroll a line down, or select one more."""
+        self._move(1)
 
     def action_page_up(self) -> None:
         """Scroll a page up, two lines less so that the eye finds its place."""
-        self._scroll_by(2 - self._height)
+        self._move(2 - self._height)
 
     def action_page_down(self) -> None:
         """Scroll a page down, two lines less so that the eye finds its place."""
-        self._scroll_by(self._height - 2)
+        self._move(self._height - 2)
+
+    def _move(self, rows: int) -> None:
+        if self._mark is None:
+            self._scroll_by(rows)
+        else:
+            self._extend(rows)
+
+    async def action_turn(self, step: int) -> None:
+        """Put the cursor on the next question, or the one before."""
+        first, last = self._visible()
+        start = last if step < 0 else first - 1
+        if self._cursor is not None and first <= self._cursor < last:
+            start = self._cursor
+        await self._go_to(start, step, lambda message, _: message.role is Role.USER)
+
+    async def action_code(self, step: int) -> None:
+        """Go to the next block of code, or the one before."""
+        first, last = self._visible()
+        here = self._place_of(self._top) if self._cursor is None else (self._cursor, self._code_row)
+        position = here[0] if first <= here[0] < last else first
+        if (row := self._code_near(position, here[1], step)) is not None:
+            self._show_code(position, row)
+            return
+        found = await self._go_to(position, step, lambda message, _: "```" in message.content)
+        if found is not None:
+            rows = self._code_rows(found)
+            if rows:
+                self._show_code(found, rows[0] if step > 0 else rows[-1])
+
+    def _show_code(self, position: int, row: int) -> None:
+        self._cursor, self._code_row = position, row
+        self._hold(position, max(0, row - 1))
+
+    def _code_near(self, position: int, row: int, step: int) -> int | None:
+        """The next row, in that direction, of a message where code begins."""
+        rows = self._code_rows(position)
+        ahead = [r for r in rows if r > row] if step > 0 else [r for r in rows[::-1] if r < row]
+        return ahead[0] if ahead else None
+
+    def _code_rows(self, position: int) -> list[int]:
+        """The rows of a message where a block of code begins."""
+        view = self._layout.lay_out(position)
+        if view is None:
+            return []
+        code = [bool(line.spans) and "code-block" in line.spans[-1].style for line in view.lines]
+        return [row for row, is_code in enumerate(code) if is_code and not (row and code[row - 1])]
+
+    async def _go_to(
+        self, start: int, step: int, fits: Callable[[Message, int], bool]
+    ) -> int | None:
+        """Put the cursor on the next message that fits, in that direction, and return where."""
+        pages = self._layout.pages
+        position = start + step
+        while 0 <= position < len(self._layout):
+            try:
+                for number in pages.missing(position, position + 1):
+                    await pages.fetch(number, number)
+            except Exception as error:
+                log.exception("messages could not be fetched")
+                self.post_message(self.LoadFailed(error))
+                return None
+            message = self._layout.message(position)
+            if message is not None and fits(message, position):
+                self._code_row = 0
+                self._cursor = position
+                self._hold(position)
+                self.refresh_bindings()
+                return position
+            position += step
+        return None
+
+    # Selecting by keys
+
+    def action_mark(self) -> None:
+        """Begin to select whole lines at the top of the current message, or end it."""
+        if self._mark is not None:
+            self.action_unmark()
+            return
+        first, _ = self._visible()
+        current = self._cursor if self._cursor is not None and self._cursor >= first else first
+        view = self._layout.lay_out(current)
+        if view is None:
+            return
+        top = self._layout.heights.top(current)
+        row = max(self._top - top, min(view.body_start, view.height - 1))
+        self._mark = self._mark_end = (current, row)
+        self._extend(0)
+        self.refresh_bindings()
+
+    def action_unmark(self) -> None:
+        """Select nothing any more."""
+        self._mark = None
+        self._deselect()
+        self.refresh_bindings()
+
+    def _extend(self, rows: int) -> None:
+        """Let the selection end so many rows further down, and keep its end in view."""
+        position, row = self._mark_end
+        heights = self._layout.heights
+        end = min(max(0, heights.top(position) + row + rows), heights.total - 1)
+        position, row = self._mark_end = self._place_of(end)
+        if end < self._top:
+            self._hold(position, row)
+        elif end >= self._top + self._height:
+            self.scroll_to(y=end - self._height + 1, animate=False)
+        assert self._mark is not None
+        first, last = sorted((self._mark, self._mark_end))
+        view = self._layout.lay_out(last[0])
+        width = len(view.lines[last[1]].text) if view and last[1] < len(view.lines) else 0
+        self.screen.selections = {
+            self: Selection(
+                Offset(0, selecting.row_number(*first)),
+                Offset(width, selecting.row_number(*last)),
+            )
+        }
+
+    def _place_of(self, row: int) -> tuple[int, int]:
+        """The message that a row of the conversation belongs to, and the row in it."""
+        position = self._layout.heights.at(row)
+        return position, row - self._layout.heights.top(position)
 
     def action_scroll_home(self) -> None:
         """Go to the first message."""
@@ -175,6 +308,8 @@ class Transcript(Canvas, can_focus=True):
         """Copy the selected text, or the current message as it was written."""
         if selected := self.screen.get_selected_text():
             self._copy(selected, "selection")
+            if self._mark is not None:
+                self.action_unmark()
         elif message := self.current:
             self._copy(message.content, "message")
 
@@ -270,6 +405,8 @@ class Transcript(Canvas, can_focus=True):
         if action == "retry":
             message = self.current
             return message is not None and message.finish in _RETRYABLE
+        if action == "unmark":
+            return self._mark is not None
         if action == "ask":
             return self._can_be(parameters[0], self.current)
         if action in ("find_next", "find_previous"):

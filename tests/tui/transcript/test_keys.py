@@ -242,3 +242,41 @@ async def test_finding_what_cannot_be_read_says_so() -> None:
 async def test_every_key_has_help() -> None:
     for binding in Transcript.BINDINGS:
         assert getattr(binding, "description", "")
+
+
+async def test_from_question_to_question() -> None:
+    app = TranscriptApp(conversation(300))
+    async with app.run_test(size=(60, 20)) as pilot:
+        await settled(pilot)
+        visited = []
+        for _ in range(120):
+            await pilot.press("left_curly_bracket")
+            await app.workers.wait_for_complete()
+            assert app.transcript.current is not None
+            visited.append(app.transcript.current.position)
+        assert visited == list(range(298, 58, -2))
+        await pilot.press("right_curly_bracket")
+        await app.workers.wait_for_complete()
+        assert app.transcript.current is not None
+        assert app.transcript.current.position == 62
+
+
+async def test_from_code_to_code() -> None:
+    plain = message(0, Role.USER, "No code here.\n" * 30)
+    last = message(3, Role.ASSISTANT, "```js\nlast()\n```\n" + "And words.\n\n" * 30)
+    app = TranscriptApp([plain, ODD, message(2, Role.USER, "Words.\n" * 30), last])
+    async with app.run_test(size=(60, 20)) as pilot:
+        await settled(pilot)
+        for key, code in (
+            ("left_parenthesis", "last()"),
+            ("left_parenthesis", "plain"),
+            ("left_parenthesis", "print(1)"),
+            ("left_parenthesis", "print(1)"),
+            ("right_parenthesis", "plain"),
+            ("right_parenthesis", "last()"),
+            ("right_parenthesis", "last()"),
+        ):
+            await pilot.press(key)
+            await app.workers.wait_for_complete()
+            await settled(pilot)
+            assert code in "\n".join(app.rows[:4]), (key, code, app.rows)

@@ -221,3 +221,48 @@ async def test_offsets_name_rows_of_messages() -> None:
         _, scrolled = app.screen.get_widget_and_offset_at(5, 5)
         assert isinstance(offset, Offset)
         assert offset == scrolled
+
+
+# By keys
+
+
+async def test_v_selects_lines_that_moving_extends_and_c_copies_them() -> None:
+    app = TranscriptApp([message(0, Role.USER, "one\ntwo\nthree\nfour")])
+    async with app.run_test(size=(40, 12)) as pilot:
+        await settled(pilot)
+        await pilot.press("v", "j", "down")
+        assert app.screen.get_selected_text() == "one\ntwo\nthree"
+        await pilot.press("up")
+        assert app.screen.get_selected_text() == "one\ntwo"
+        await pilot.press("c")
+        assert app.clipboard == "one\ntwo"
+        assert app.screen.get_selected_text() is None
+        before = app.top_row
+        await pilot.press("down")
+        assert app.screen.get_selected_text() is None
+        assert app.top_row == before
+
+
+async def test_a_selection_by_keys_goes_up_over_messages_and_scrolls_along() -> None:
+    app = TranscriptApp(conversation(40))
+    async with app.run_test(size=(60, 20)) as pilot:
+        await settled(pilot)
+        await pilot.press("v", *["pageup"] * 4)
+        await settled(pilot)
+        selected = app.screen.get_selected_text()
+        assert selected
+        assert len(selected.splitlines()) > 60
+        first = selected.splitlines()[0]
+        assert first in "\n".join(app.rows[:2])
+        await pilot.press("escape")
+        assert app.screen.get_selected_text() is None
+
+
+async def test_the_end_of_the_conversation_ends_the_selection_too() -> None:
+    app = TranscriptApp([message(0, Role.USER, "one\ntwo")])
+    async with app.run_test(size=(40, 12)) as pilot:
+        await settled(pilot)
+        await pilot.press("v", *["pagedown"] * 3)
+        selected = app.screen.get_selected_text()
+        assert selected is not None
+        assert selected.strip() == "one\ntwo"
