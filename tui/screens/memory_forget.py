@@ -48,21 +48,11 @@ class ForgetScreen(Dialog[Literal["here", "everywhere"]]):
                 yield Static(Content(visible(self._kept.text)))
             keys = {
                 "y": "forget it",
-                "a": "everywhere: strike it out of the messages it was learnt from, too",
+                "a": "everywhere: strike it out of every message, too",
                 "n": "keep it",
             }
-            told = [
-                Content.assemble((key, "bold"), f"  {words}")
-                for key, words in keys.items()
-                if key != "a" or self._kept.source_ids
-            ]
+            told = [Content.assemble((key, "bold"), f"  {words}") for key, words in keys.items()]
             yield Static(Content("\n").join(told), id="keys")
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """There is more than one place only when it was learnt from messages."""
-        if action == "forget" and parameters == ("everywhere",):
-            return bool(self._kept.source_ids)
-        return super().check_action(action, parameters)
 
     def action_forget(self, how: Literal["here", "everywhere"]) -> None:
         """Forget it."""
