@@ -142,15 +142,17 @@ class Shelf:
         question = frozenset(index.stems.get(stem, -1) for stem in asked)
         seen = {hash(question)}
         compared = [question]
-        for place in order.tolist():
-            doc = int(docs[place])
-            content = int(index.content.view[doc])
+        ordered = docs[order]
+        contents = index.content.view[ordered].tolist()
+        for place, doc, content in zip(order.tolist(), ordered.tolist(), contents, strict=True):
             if content in seen:
                 continue
             seen.add(content)
             if len(compared) <= COMPARED:
                 stems = frozenset(index.stems_of(doc).tolist())
-                if any(len(stems & one) >= ALIKE * len(stems | one) for one in compared):
+                size = len(stems)
+                as_long = [one for one in compared if ALIKE * size <= len(one) <= size / ALIKE]
+                if any(len(stems & one) >= ALIKE * len(stems | one) for one in as_long):
                     continue
                 compared.append(stems)
             yield place
