@@ -49,15 +49,15 @@ SCHEMA: dict[str, Any] = {
             "items": {
                 "type": "object",
                 "properties": {
-                    "subject": {"type": "string"},
-                    "text": {"type": "string"},
+                    "subject": {"type": "string", "maxLength": LONGEST_SUBJECT},
+                    "text": {"type": "string", "maxLength": LONGEST_FACT},
                     "confidence": {"type": "number"},
                 },
                 "required": ["subject", "text", "confidence"],
                 "additionalProperties": False,
             },
         },
-        "about": {"type": "string"},
+        "about": {"type": "string", "maxLength": LONGEST_FACT},
     },
     "required": ["facts", "about"],
     "additionalProperties": False,
