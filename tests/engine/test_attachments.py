@@ -43,7 +43,8 @@ def test_the_fence_is_longer_than_any_in_the_file(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["me@example.org", "@nobody", "@src", "@", "a @ b", "@~nobody/x", "@a\0b", "no@notes.md"]
+    "text",
+    ["me@example.org", "@nobody", "@src", "@", "a @ b", "@~nobody/x", "@a\0b", "no@notes.md"],
 )
 def test_an_at_that_names_no_file_is_left_as_it_is(folder: Path, text: str) -> None:
     assert with_files(text, folder) == text
