@@ -34,7 +34,7 @@ class Vectors:
         """The number of the last vector that was read."""
 
         self._rows: NDArray[np.float32] = np.zeros((0, 0), np.float32)
-        self._there = 0
+        self._there: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self._early: list[KeptVector] = []
 
     def put(self, index: LexicalIndex, page: Sequence[KeptVector]) -> None:
@@ -56,22 +56,22 @@ class Vectors:
         vectors = np.frombuffer(
             b"".join(one.vector for one, there in zip(page, known, strict=True) if there), "<f4"
         )
-        self._there += int((~self._rows[docs].any(axis=1)).sum())
+        self._there[docs] = True
         self._rows[docs] = vectors.reshape(-1, width // 4)
 
     def serve(self, index: LexicalIndex, vector: NDArray[np.float32] | None) -> bool:
         """Whether a question with this vector can be compared with enough of the messages."""
-        if vector is None or not self._there or len(vector) != self._rows.shape[1]:
+        if vector is None or len(vector) != self._rows.shape[1]:
             return False
         self._make_room(len(index), len(vector))
-        return self._there >= ENOUGH * len(index)
+        return bool(self._there.sum() >= max(1, ENOUGH * len(index)))
 
     def nearness(self, vector: NDArray[np.float32], docs: Docs) -> Column:
         """The cosines of a question with messages; the mean where there is no vector."""
         size = len(docs)
         alone = size and docs[-1] - docs[0] == size - 1  # all that lie between: no copy
         rows = self._rows[docs[0] : docs[-1] + 1] if alone else self._rows[docs]
-        return _with_mean(_products(rows, vector))
+        return _with_mean(_products(rows, vector), self._there[docs])
 
     def window_nearness(
         self, vector: NDArray[np.float32], index: LexicalIndex, docs: Docs
@@ -82,15 +82,17 @@ class Vectors:
             there = link >= 0
             joined[there] += np.float32(NEIGHBOURS) * self._rows[link[there]]
         lengths = np.sqrt(np.einsum("ij,ij->i", joined, joined))
-        return _with_mean(_products(joined, vector) / np.maximum(lengths, 1e-6))
+        return _with_mean(_products(joined, vector) / np.maximum(lengths, 1e-6), lengths > 0)
 
     def _make_room(self, size: int, width: int) -> None:
         if width != self._rows.shape[1]:
-            self._rows, self._there = np.zeros((size, width), np.float32), 0
+            self._rows = np.zeros((size, width), np.float32)
+            self._there = np.zeros(size, np.bool_)
         elif size > len(self._rows):
             rows = np.zeros((max(size, len(self._rows) * 5 // 4), width), np.float32)
             rows[: len(self._rows)] = self._rows
             self._rows = rows
+            self._there = np.append(self._there, np.zeros(len(rows) - len(self._there), np.bool_))
 
 
 def _products(rows: NDArray[np.float32], vector: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -102,8 +104,8 @@ def _products(rows: NDArray[np.float32], vector: NDArray[np.float32]) -> NDArray
     return products
 
 
-def _with_mean(cosines: NDArray[np.float32]) -> Column:
-    there = cosines != 0
+def _with_mean(cosines: NDArray[np.float32], there: NDArray[np.bool_]) -> Column:
+    """With the mean of the others where there is none."""
     if there.any():
         cosines[~there] = cosines[there].mean()
     return cosines
