@@ -16,6 +16,7 @@ from tui.screens.chat import ChatScreen
 from tui.transcript import Transcript
 from tui.widgets.composer import Composer
 from tui.widgets.inspector import Inspector
+from tui.widgets.memory_panel import MemoryPanel
 from tui.widgets.session_list import SessionList
 
 if TYPE_CHECKING:
@@ -38,10 +39,13 @@ async def opened(chat: Chat) -> None:
 
 async def test_every_described_binding_of_every_pane_is_listed(tmp_path: Path) -> None:
     async with chatting(tmp_path, size=WIDE) as chat:
-        await chat.until(lambda: chat.screen.query(Inspector))
+        await chat.until(lambda: chat.screen.query("Inspector > #tokens"))
+        chat.screen.query_one(Inspector).tab = "Memory"
+        await chat.until(lambda: chat.screen.query(MemoryPanel))
         await opened(chat)
         text = listed(chat)
-        for cls in (ChatScreen, Composer, type(chat.transcript), SessionList, Inspector):
+        panes = (Composer, type(chat.transcript), SessionList, Inspector, MemoryPanel)
+        for cls in (ChatScreen, *panes):
             for binding in Binding.make_bindings(cls.BINDINGS):
                 if binding.description:
                     assert (binding.tooltip or binding.description) in text, binding

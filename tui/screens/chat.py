@@ -599,8 +599,6 @@ class ChatScreen(Screen[None]):
                 return self._in_conversation and self.conversation.answering
             case "back":
                 return not isinstance(self.focused, Composer)
-            case "recall" if parameters:
-                return self._recalls == (parameters == ("off",))
             case _:
                 return True
 

@@ -20,6 +20,7 @@ from engine.events import (
     SessionDeleted,
 )
 from storage.errors import StorageError
+from tui.bindings import named
 from tui.figures import size
 from tui.remembering import Remembering
 from tui.widgets.days import Days
@@ -69,23 +70,26 @@ class MemoryPanel(Panel):
         recalls: Whether anything is brought back in the session that is shown.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "choose", "Source", tooltip="Go to where it was said"),
-        Binding("enter", "more", "Show more", tooltip="Show more of this kind"),
-        Binding("space", "unfold('why')", "Why", tooltip="Show why it was recalled"),
-        Binding("space", "unfold('all')", "Details", tooltip="Show all of it, and since when"),
-        Binding("e", "edit", "Edit", tooltip="Say it in other words"),
-        Binding("p", "pin(True)", "Pin", tooltip="Let it be thought of at every question"),
-        Binding("p", "pin(False)", "Unpin", tooltip="Let it be thought of when it fits"),
-        Binding("d", "forget", "Forget", tooltip="Remove it for good; it is asked before"),
-        Binding("delete", "forget", "Forget", show=False),
-        Binding("h", "history", "History", tooltip="Show what a fact said before"),
-        Binding("slash", "filter", "Search", tooltip="Find words in what is remembered"),
-        Binding("n", "screen.remember", "New", tooltip="Remember something"),
-        Binding("r", "screen.recall('off')", "Recall off", tooltip="Remember nothing here"),
-        Binding("r", "screen.recall('on')", "Recall on", tooltip="Remember here again"),
-        Binding("escape", "unfilter", "Show all", tooltip="Leave the search"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        "memory",
+        [
+            Binding("enter", "choose", "Source", tooltip="Go to where it was said"),
+            Binding("enter", "more", "Show more", tooltip="Show more of this kind"),
+            Binding("space", "unfold('why')", "Why", tooltip="Show why it was recalled"),
+            Binding("space", "unfold('details')", "Details", tooltip="Show all, and since when"),
+            Binding("e", "edit", "Edit", tooltip="Say it in other words"),
+            Binding("p", "pin", "Pin", tooltip="Let it be thought of at every question"),
+            Binding("p", "unpin", "Unpin", tooltip="Let it be thought of when it fits"),
+            Binding("d", "forget", "Forget", tooltip="Remove it for good; it is asked before"),
+            Binding("delete", "forget", "Forget", show=False),
+            Binding("h", "history", "History", tooltip="Show what a fact said before"),
+            Binding("slash", "filter", "Search", tooltip="Find words in what is remembered"),
+            Binding("n", "screen.remember", "New", tooltip="Remember something"),
+            Binding("r", "recall_off", "Recall off", tooltip="Bring nothing back here"),
+            Binding("r", "recall_on", "Recall on", tooltip="Bring back what fits here, again"),
+            Binding("escape", "unfilter", "Show all", tooltip="Leave the search"),
+        ],
+    )
 
     class Led(Told):
         """The reader wants to see where a memory comes from; without a position, how it ends."""
@@ -296,11 +300,13 @@ class MemoryPanel(Panel):
             case "unfold" if recollection is not None:
                 return parameters == ("why",)
             case "unfold":
-                return kept is not None and parameters == ("all",)
+                return kept is not None and parameters == ("details",)
             case "edit" | "forget":
                 return kept is not None
-            case "pin":
-                return kept is not None and parameters == (not kept.pinned,)
+            case "pin" | "unpin":
+                return kept is not None and kept.pinned == (action == "unpin")
+            case "recall_off" | "recall_on":
+                return self.recalls == (action == "recall_off")
             case "history":
                 return kept is not None and kept.kind == "fact" and recollection is None
             case "unfilter":
@@ -380,10 +386,23 @@ class MemoryPanel(Panel):
         if (kept := self._under_cursor) is not None:
             self._remembering.edit(kept)
 
-    def action_pin(self, pinned: bool) -> None:
-        """Pin the memory under the cursor, or let it go."""
+    def action_pin(self) -> None:
+        """Pin the memory under the cursor."""
         if (kept := self._under_cursor) is not None:
-            self._remembering.pin(kept, pinned)
+            self._remembering.pin(kept, True)
+
+    def action_unpin(self) -> None:
+        """Let the memory under the cursor go."""
+        if (kept := self._under_cursor) is not None:
+            self._remembering.pin(kept, False)
+
+    async def action_recall_off(self) -> None:
+        """Let nothing be brought back in this conversation."""
+        await self.run_action("screen.recall('off')")
+
+    async def action_recall_on(self) -> None:
+        """Let what fits be brought back again."""
+        await self.run_action("screen.recall('on')")
 
     def action_forget(self) -> None:
         """Forget the memory under the cursor, if that is meant."""
