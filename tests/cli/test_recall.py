@@ -63,7 +63,7 @@ def test_memories_are_brought_back_and_kinds_choose(scrubjay: Scrubjay) -> None:
     scrubjay.stored(_talked)
     kinds = [found["kind"] for found in scrubjay.run("recall", QUESTION, "--json").json]
     assert sorted(kinds) == ["fact", "message"]
-    [fact] = scrubjay.run("recall", QUESTION, "--kinds", "fact", "episode", "--json").json
+    [fact] = scrubjay.run("recall", "--kinds", "fact,episode", QUESTION, "--json").json
     assert fact["text"] == "Anna flies to Peru in May to see its capital."
     assert fact["memory_id"]
 
@@ -84,3 +84,4 @@ def test_nothing_relevant_is_said_honestly(scrubjay: Scrubjay) -> None:
 
 def test_a_question_is_needed(scrubjay: Scrubjay) -> None:
     assert scrubjay.run("recall").code == 2
+    assert "'facts' is none of message, fact" in scrubjay.run("recall", "--kinds", "facts", "x").err

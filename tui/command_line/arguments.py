@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -280,11 +281,10 @@ def _add_recall(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     recall.add_argument(
         "--kinds",
-        nargs="+",
-        choices=("message", *MEMORIES),
+        type=partial(_kinds, ("message", *MEMORIES)),
         default=("message", *MEMORIES),
-        metavar="KIND",
-        help="only message, fact, episode or skill; one or more of them",
+        metavar="KIND,...",
+        help="only some of message, fact, episode and skill",
     )
     recall.add_argument("--explain", action="store_true", help="what spoke for each, with its part")
     recall.add_argument("--json", action="store_true", help="print it as JSON, the reasons too")
@@ -302,10 +302,9 @@ def _add_memory(commands: argparse._SubParsersAction[_Parser]) -> None:
     for finder in (lister, search):
         finder.add_argument(
             "--kinds",
-            nargs="+",
-            choices=MEMORIES,
-            metavar="KIND",
-            help="only fact, episode or skill; one or more of them",
+            type=partial(_kinds, MEMORIES),
+            metavar="KIND,...",
+            help="only some of fact, episode and skill",
         )
         finder.add_argument(
             "--limit", type=_positive, default=50, metavar="N", help="at most N (50)"
@@ -367,6 +366,13 @@ def _add_stats(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     context.add_argument("session", help=SESSION)
     context.add_argument("--json", action="store_true", help="print it as JSON, the messages too")
+
+
+def _kinds(known: Sequence[str], text: str) -> tuple[str, ...]:
+    kinds = tuple(kind.strip() for kind in text.split(","))
+    if wrong := [kind for kind in kinds if kind not in known]:
+        raise argparse.ArgumentTypeError(f"{wrong[0]!r} is none of {', '.join(known)}")
+    return kinds
 
 
 def _positive(text: str) -> int:
