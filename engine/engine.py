@@ -14,6 +14,7 @@ from engine.context.budget import pack
 from engine.context.material import gather
 from engine.events import BranchShown, Events, MessageAdded, Notice, SessionChanged
 from engine.library import Library
+from engine.llm.base import ModelError
 from engine.memory.meaning import Meaning
 from engine.memory.memories import Memories
 from engine.memory.recall import KINDS, Recall
@@ -83,6 +84,7 @@ class Engine:
         self.library = Library(store, self.events)
         self.models = Models(settings, paths, self.pool, self.events, backends)
         self._store = store
+        self._embedder_failed = False
         self._meaning = Meaning(store, self._choose_embedder) if settings.memory.embedder else None
         recall = Recall(store, self._meaning)
         self.memory = Memories(store, recall, self.pool, self.events, settings)
@@ -442,7 +444,14 @@ class Engine:
             return
 
         async def embed(job: Job[None]) -> None:
-            await meaning.catch_up(job.report)
+            try:
+                await meaning.catch_up(job.report)
+            except ModelError as error:
+                if not self._embedder_failed:
+                    self._embedder_failed = True
+                    text = f"Recall goes by words alone. {error}"
+                    self.events.emit(Notice(text=text, severity="warning"))
+                raise
             await self._workshop.recall.load()
 
         self.pool.submit(EMBEDDING, Lane.UPKEEP, embed, key=EMBEDDING)

@@ -12,12 +12,13 @@ import numpy as np
 
 from engine.config import MemorySettings
 from engine.embedding import Embedder
+from engine.events import JobChanged, Notice
 from engine.llm.base import ModelError
 from engine.memory.meaning import Meaning
 from engine.memory.recall import Recall
 from engine.pool import JobState
 from storage.records import Finish, Role
-from tests.engine.support import SETTINGS, running_engine
+from tests.engine.support import SETTINGS, Watch, running_engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import pytest
     from numpy.typing import NDArray
 
+    from engine.engine import Engine
     from storage.store import Store
     from tests.engine.memory.conftest import Say
 
@@ -220,6 +222,26 @@ async def test_the_engine_embeds_what_was_said_after_each_turn(tmp_path: Path) -
     jobs = [job for job in engine.pool.jobs() if job.name == "embed what was said"]
     assert jobs
     assert all(job.state in (JobState.DONE, JobState.CANCELLED) for job in jobs)
+
+
+async def test_a_missing_embedder_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
+    settings = msgspec.structs.replace(SETTINGS, memory=MemorySettings(embedder="ollama:none"))
+    async with running_engine(tmp_path, settings=settings) as engine:
+        watch = Watch(engine)
+        engine.load_memory()
+        notice = await watch.until(Notice)
+        assert notice.text.startswith("Recall goes by words alone. ")
+        turn = await engine.send(None, "Do I own a cat?")
+        await turn.wait()
+        await watch.until(JobChanged, lambda event: failed(engine) == 2)
+        assert len(watch.of(Notice)) == 1
+
+
+def failed(engine: Engine) -> int:
+    return sum(job.state is JobState.FAILED for job in engine.pool.jobs())
 
 
 def test_importing_meaning_does_not_import_numpy() -> None:
