@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,10 +17,10 @@ from storage.records import TitleOrigin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Mapping, Sequence
-    from pathlib import Path
 
     from engine.parameters import Parameters
     from storage.articles import Article, FoundArticle
+    from storage.purging import Purged
     from storage.records import (
         Message,
         Placed,
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 DRAFT = "draft"
 """The key in a session's state, and of the program, that holds what is unsent."""
 
+BACKUPS = "backups"
+"""The program's key that holds where backups were written."""
 
 ON_TOP, UNREAD, TAGS = "on_top", "unread", "tags"
 """Keys in a session's state, too."""
@@ -159,6 +163,41 @@ class Library:
         """Take a session out of every list. `restore` brings it back until it is purged."""
         await self._store.sessions.delete(session_id)
         self._events.emit(SessionDeleted(session_id=session_id))
+
+    async def deleted(self, before: float | None = None) -> Sequence[Session]:
+        """The deleted sessions that are still kept; those that were deleted before a time."""
+        return await self._store.purging.deleted(before)
+
+    async def would_purge(self, session_ids: Sequence[str]) -> Purged:
+        """How much `purge` would remove."""
+        return await self._store.purging.outline(session_ids)
+
+    async def purge(self, session_ids: Sequence[str], *, keep_facts: bool = False) -> Purged:
+        """Remove sessions for good, with what was found for them and learnt from them alone.
+
+        Afterwards `scrub` has to be called.
+
+        Args:
+            session_ids: Which, deleted before or not.
+            keep_facts: Keep the facts that were learnt from them alone.
+        """
+        purged = await self._store.purge(session_ids, keep_facts=keep_facts)
+        for session_id in session_ids:
+            self._events.emit(SessionDeleted(session_id=session_id))
+        return purged
+
+    async def scrub(self) -> bool:
+        """Leave no trace of what was removed; see `Store.scrub`."""
+        return await self._store.scrub()
+
+    async def vacuum(self) -> bool:
+        """Give the room of what was removed back to the disk; see `Store.vacuum`."""
+        return await self._store.vacuum()
+
+    async def copies(self, session_ids: Sequence[str]) -> Sequence[Path]:
+        """The known copies of the database that hold one of these sessions, or may."""
+        backups = [Path(file) for file in await self._store.state(BACKUPS) or ()]
+        return await self._store.purging.copies(session_ids, backups)
 
     async def archive(self, session_id: str) -> None:
         """Take a session out of the list and keep it; search still finds it."""
@@ -296,6 +335,9 @@ class Library:
             FileExistsError: There is such a file.
         """
         await self._store.backup(file)
+        known = await self._store.state(BACKUPS) or []
+        made = str(await asyncio.to_thread(file.absolute))
+        await self._store.set_state(BACKUPS, [*(one for one in known if one != made), made])
 
     async def figures(self) -> StoreFigures:
         """How much is kept."""

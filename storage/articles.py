@@ -136,6 +136,23 @@ class ArticleStore:
         )
         return [_article(row) for row in rows]
 
+    async def of_conversations(self, user_id: str | None) -> list[Article]:
+        """What research found in a person's own conversations: copies of messages."""
+        rows = await self._database.fetch_all(
+            f"SELECT {_ARTICLE} FROM articles AS article"
+            " JOIN sessions AS session ON session.id = article.session_id"
+            " WHERE session.user_id IS ? AND article.url GLOB 'session:*' ORDER BY article.key",
+            [user_id],
+        )
+        return [_article(row) for row in rows]
+
+    async def strike(self, article: Article) -> None:
+        """Put an article in the place of what was kept under its id, for good."""
+        await self._database.write(
+            "UPDATE articles SET title = ?, text = ?, passage = ? WHERE id = ?",
+            [article.title, article.text, article.passage, article.id],
+        )
+
     async def search(
         self, query: str, *, session_id: str | None = None, limit: int = 10
     ) -> list[Article]:

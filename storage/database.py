@@ -153,7 +153,7 @@ class Database:
         finally:
             part.unlink(missing_ok=True)
 
-    async def scrub(self, indexes: Iterable[str], *, copies: bool) -> None:
+    async def scrub(self, indexes: Iterable[str], *, copies: bool) -> bool:
         """Let nothing remain on the disk of what was deleted before.
 
         The words of a deleted text stay in a full-text index until its parts are merged, and in the
@@ -162,12 +162,35 @@ class Database:
         Args:
             indexes: Full-text indexes to merge.
             copies: Whether the copies that were made before an upgrade are removed, too.
+
+        Returns:
+            Whether the log was emptied; not while another process reads what it was before.
         """
         for index in indexes:
             await self.write(f"INSERT INTO {index} ({index}) VALUES ('optimize')")
-        await self.write("PRAGMA wal_checkpoint(TRUNCATE)")
         for copy in self.path.parent.glob(f"{self.path.name}.schema-*") if copies else ():
             copy.unlink(missing_ok=True)
+        return await self._empty_log()
+
+    async def vacuum(self) -> bool:
+        """Write the file anew, as small as it can be. Takes up to three times its room meanwhile.
+
+        Returns:
+            Whether the log was emptied afterwards.
+        """
+        async with self._turn:
+            connection = await _connect(self.path)
+            try:
+                # What is written anew first goes to a nameless file, and need not fit into memory.
+                await _run(connection, self.path, "PRAGMA temp_store = FILE")
+                await _run(connection, self.path, "VACUUM")
+            finally:
+                await connection.close()
+        return await self._empty_log()
+
+    async def _empty_log(self) -> bool:
+        [(busy, *_)] = await self.write("PRAGMA wal_checkpoint(TRUNCATE)")
+        return not busy
 
     async def check(self) -> list[str]:
         """What SQLite finds wrong with the file; it reads all of it. Empty when all is well."""

@@ -13,6 +13,7 @@ from storage.episodes import EpisodeStore
 from storage.facts import FactStore
 from storage.message_vectors import MessageVectors
 from storage.messages import Messages
+from storage.purging import Purging
 from storage.recall_source import RecallSource
 from storage.records import StoreFigures, UsageTotals
 from storage.search import Search
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from storage.purging import Purged
     from storage.usage import Unit, UsageRow
     from storage.vectors import VectorIndex
 
@@ -45,6 +47,7 @@ class Store:
         self.facts = FactStore(database)
         self.skills = SkillStore(database)
         self.articles = ArticleStore(database)
+        self.purging = Purging(database)
         self._indexes: dict[tuple[str, int], VectorIndex] = {}
         self._loading = asyncio.Lock()
 
@@ -165,16 +168,36 @@ class Store:
                 "DELETE FROM vectors WHERE owner_id = ?", [(one,) for one in owner_ids]
             )
 
-    async def scrub(self, *, everything: bool = True) -> None:
+    async def purge(self, session_ids: Sequence[str], *, keep_facts: bool = False) -> Purged:
+        """Remove sessions for good, with what was found for them and learnt from them alone.
+
+        Their words are gone from the disk after `scrub`.
+
+        Args:
+            session_ids: Which, deleted before or not.
+            keep_facts: Keep the facts that were learnt from them alone.
+        """
+        purged, owners = await self.purging.purge(session_ids, keep_facts=keep_facts)
+        await self.forget_vectors(owners)
+        return purged
+
+    async def scrub(self, *, everything: bool = True) -> bool:
         """Leave no trace of what was removed: in full-text indexes, the log, or older copies.
 
         Args:
             everything: False when memories alone were removed, and no messages.
+
+        Returns:
+            Whether all of it is gone; something stays in the log while another process reads it.
         """
         indexes = ["facts_index", "episodes_index", "skills_index"]
         if everything:
-            indexes += ["messages_index", "titles_index"]
-        await self._database.scrub(indexes, copies=everything)
+            indexes += ["messages_index", "titles_index", "articles_index"]
+        return await self._database.scrub(indexes, copies=everything)
+
+    async def vacuum(self) -> bool:
+        """Give the room of what was removed back to the disk; see `Database.vacuum`."""
+        return await self._database.vacuum()
 
     async def check(self) -> list[str]:
         """What is wrong with the file; it is read as a whole. Empty when all is well."""

@@ -79,7 +79,7 @@ def _run(options: argparse.Namespace) -> int:
 
             return run(chat(options, settings, paths))
 
-        from tui.command_line import ask, backup, memory, models, recall, sessions, stats
+        from tui.command_line import ask, backup, memory, models, purge, recall, sessions, stats
 
         command = {
             "ask": ask.ask,
@@ -91,6 +91,7 @@ def _run(options: argparse.Namespace) -> int:
             "stats": stats.stats,
             "context": stats.context,
             "backup": backup.backup,
+            "purge": purge.purge,
         }
         return run(command[options.command](options, settings, paths))
     except CommandError as error:

@@ -85,7 +85,9 @@ async def leave_out(store: Store, source_ids: Iterable[str]) -> None:
 async def strike_everywhere(
     store: Store, targets: Sequence[Target], source_ids: frozenset[str], entity_id: str | None
 ) -> set[str]:
-    """Strike statements out of a person's messages, titles, summaries and episodes.
+    """Strike statements out of a person's messages, titles, summaries, articles and episodes.
+
+    Of the articles, those that research found in the person's own conversations.
 
     Returns:
         The sessions whose messages or titles were changed.
@@ -123,6 +125,19 @@ async def strike_everywhere(
             changed.append(message.id)
             touched.add(message.session_id)
     await store.forget_vectors(changed)
+    for article in await store.articles.of_conversations(entity_id):
+        session_id, _, message_id = article.url.removeprefix("session:").partition("#")
+        near = message_id in changed or message_id in source_ids
+        here = session_id in told_in
+        wanted = [target.words(near=near or (here and target.named)) for target in targets]
+        clean = msgspec.structs.replace(
+            article,
+            title=_cleaned(article.title, wanted),
+            text=_cleaned(article.text, wanted),
+            passage=_cleaned(article.passage, wanted),
+        )
+        if clean != article:
+            await store.articles.strike(clean)
     for session in await store.recall_source.sessions_of(entity_id):
         wanted = [target.words(near=session.id in touched) for target in targets]
         if any(one and one <= stems(session.title) for one in wanted):

@@ -71,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_stats(commands)
     backup = commands.add_parser("backup", help="copy all conversations to a file")
     backup.add_argument("file", metavar="FILE", help="a new file")
+    _add_purge(commands)
     doctor = commands.add_parser(
         "doctor",
         help="check terminal, settings, database, models and disk",
@@ -373,6 +374,36 @@ def _kinds(known: Sequence[str], text: str) -> tuple[str, ...]:
     if wrong := [kind for kind in kinds if kind not in known]:
         raise argparse.ArgumentTypeError(f"{wrong[0]!r} is none of {', '.join(known)}")
     return kinds
+
+
+def _add_purge(commands: argparse._SubParsersAction[_Parser]) -> None:
+    purge = commands.add_parser(
+        "purge",
+        help="remove deleted conversations for good",
+        description="Remove conversations for good: their messages, articles and episodes, and\n"
+        "the facts that were learnt from them alone. No words of them are left in the database,\n"
+        "its indexes and its log, and copies made before an upgrade are removed. Backups made\n"
+        "with `scrubjay backup` are listed. Answers of other conversations that repeat what was\n"
+        "said, and exported files, stay.",
+        epilog=CODES,
+    )
+    which = purge.add_mutually_exclusive_group(required=True)
+    which.add_argument("--all-deleted", action="store_true", help="all that were deleted")
+    which.add_argument(
+        "--before", type=_day, metavar="DATE", help="those deleted before a day, as 2026-01-31"
+    )
+    which.add_argument("--session", metavar="ID", help=f"one, deleted or not: {SESSION}")
+    purge.add_argument(
+        "--keep-facts", action="store_true", help="keep the facts that were learnt from them alone"
+    )
+    purge.add_argument("-y", "--yes", action="store_true", help="don't ask")
+    purge.add_argument("--json", action="store_true", help="print what came of it as JSON")
+
+
+def _day(text: str) -> float:
+    from datetime import datetime
+
+    return datetime.strptime(text, "%Y-%m-%d").astimezone().timestamp()
 
 
 def _positive(text: str) -> int:

@@ -67,10 +67,10 @@ async def sessions(options: argparse.Namespace, settings: Settings, paths: Paths
                 session = await find(library, options.session)
                 await library.archive(session.id)
                 again = f"`scrubjay sessions restore {session.id}`"
-                say(f"Archived “{_title(session)}”. {again} brings it back.")
+                say(f"Archived “{title_of(session)}”. {again} brings it back.")
             case "restore":
                 session = await library.restore(options.session)
-                say(f"Restored “{_title(session)}”.")
+                say(f"Restored “{title_of(session)}”.")
     return Exit.DONE
 
 
@@ -115,7 +115,7 @@ def _list(listed: Sequence[Session], *, as_objects: bool) -> None:
     for session in listed:
         changed = datetime.fromtimestamp(session.updated_at).astimezone()
         count = f"{session.message_count} message{'' if session.message_count == 1 else 's'}"
-        say(f"{session.id[:digits]}  {changed:%Y-%m-%d %H:%M}  {count:>12}  {_title(session)}")
+        say(f"{session.id[:digits]}  {changed:%Y-%m-%d %H:%M}  {count:>12}  {title_of(session)}")
 
 
 def _telling(listed: Sequence[Session]) -> int:
@@ -146,12 +146,12 @@ async def _delete(library: Library, name: str, *, sure: bool) -> int:
                 "Nobody is there to ask.", "Say `--yes` to delete it.", code=Exit.USAGE
             )
         count = session.message_count
-        write(f"Delete “{_title(session)}” with its {count} messages? [y/N] ")
+        write(f"Delete “{title_of(session)}” with its {count} messages? [y/N] ")
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             complain("Nothing was deleted.")
             return Exit.FAILED
     await library.delete(session.id)
-    say(f"Deleted “{_title(session)}”. `scrubjay sessions restore {session.id}` brings it back.")
+    say(f"Deleted “{title_of(session)}”. `scrubjay sessions restore {session.id}` brings it back.")
     return Exit.DONE
 
 
@@ -175,7 +175,7 @@ def _found(hits: Sequence[SearchHit], *, as_objects: bool) -> None:
     digits = _telling([hit.session for hit in hits])
     for hit in hits:
         changed = datetime.fromtimestamp(hit.session.updated_at).astimezone()
-        say(f"{hit.session.id[:digits]}  {changed:%Y-%m-%d %H:%M}  {_title(hit.session)}")
+        say(f"{hit.session.id[:digits]}  {changed:%Y-%m-%d %H:%M}  {title_of(hit.session)}")
         if snippet := " ".join("".join(span.text for span in hit.snippet).split()):
             say(f"  {snippet}")
 
@@ -298,7 +298,8 @@ async def save(pieces: AsyncGenerator[str], file: Path, *, replace: bool) -> Non
         ) from error
 
 
-def _title(session: Session) -> str:
+def title_of(session: Session) -> str:
+    """A session's title on one line."""
     return " ".join(session.title.split()) or "Untitled"
 
 

@@ -16,6 +16,7 @@ from engine.llm.base import Chunk, ModelError
 from engine.memory.extraction import SCHEMA
 from engine.memory.quotas import QuotaExceededError
 from engine.models import DEFAULT_REF
+from storage.articles import Draft
 from storage.errors import UnknownMemoryError
 from storage.records import Role, ToolCall
 from tests.engine.support import SETTINGS, Watch, running_engine
@@ -423,6 +424,15 @@ async def test_forgetting_everywhere_leaves_no_byte(tmp_path: Path) -> None:
         )
         later = await tell(engine, "What can I do with Quetzal-7719?", "Birds are nice.")
         await engine.memory.remember("On Quetzal-7719.", kind="episode", session_id=session_id)
+        [told, *_] = await engine.library.page(session_id, 0, 1)
+        copied = Draft(
+            url=f"session:{session_id}#{told.id}",
+            source="conversations",
+            title="The code of the safe is Quetzal-7719",
+            text=f"Birds sing. {told.content}",
+            passage=told.content,
+        )
+        await store.articles.upsert(later, [copied])
         [fact] = await engine.memory.search("safe", kinds=["fact"])
         edited = await engine.memory.edit(fact.id, "The code of the old safe is Quetzal-7719.")
         folder = tmp_path / "data"
@@ -433,6 +443,8 @@ async def test_forgetting_everywhere_leaves_no_byte(tmp_path: Path) -> None:
                 assert word not in file.read_bytes().lower(), file.name
         state = (await engine.library.session(session_id)).state
         assert state["summary"] == {"text": "They met. [forgotten]", "version": 1}
+        [article] = await engine.library.articles(later)
+        assert article.text == "Birds sing. [forgotten]"
         assert await engine.memory.search(superseded=True) == []
         assert [one.content for one in await engine.library.page(later, 2, 4)] == [
             "Birds are nice.",
