@@ -457,9 +457,10 @@ class Engine:
         self.pool.submit(EMBEDDING, Lane.UPKEEP, embed, key=EMBEDDING)
 
     async def _choose_embedder(self, workers: Workers) -> Embedder:
-        from engine.embedding import choose_embedder  # imports numpy
-
-        return await choose_embedder(self.settings.memory.embedder, self.models, workers)
+        embedding = await asyncio.to_thread(import_module, "engine.embedding")  # imports numpy
+        wanted = self.settings.memory.embedder
+        chosen: Embedder = await embedding.choose_embedder(wanted, self.models, workers)
+        return chosen
 
     async def close(self) -> None:
         """End everything in order: turns keep what they have, writes are drained, then the rest."""

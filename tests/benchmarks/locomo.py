@@ -3,7 +3,8 @@
 `python -m tests.benchmarks.locomo DATA.json RUN.jsonl` keeps each conversation as the memory of one
 person, asks every question of it alone, and writes a line a question: the ids of the turns that
 came back, best first, and how many milliseconds that took, from text to messages. Figures of speed
-are printed as JSON. The format is that of Maharana et al., "Evaluating Very Long-Term
+are printed as JSON. With `--embedder embedded` or `ollama:NAME` messages have vectors before the
+first question. The format is that of Maharana et al., "Evaluating Very Long-Term
 Conversational Memory of LLM Agents", ACL 2024 (arXiv:2402.17753); the data is not
 part of this project.
 """
