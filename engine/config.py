@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 class SettingsError(Exception):
     """The settings can't be used; the message names the place, the key and the remedy."""
+
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+Window = Annotated[int, msgspec.Meta(ge=256)]
+Time = Annotated[float, msgspec.Meta(ge=0)]
+Deadline = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,16 +40,22 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     system_prompt: str = ""
     """Replaces the system prompt that ships with the program."""
 
-    temperature: float | None = None
-    top_p: float | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=5)] | None = None
+    """From 0, which always says the likeliest, upwards. Unset leaves it to the model."""
+
+    top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    """Only the likeliest words that make up this share of all."""
+
     seed: int | None = None
+    """The same question with the same seed has the same answer."""
+
     stop: tuple[str, ...] = ()
     """Where one of these would be said, the answer ends."""
 
-    max_tokens: int | None = None
+    max_tokens: Positive | None = None
     """The longest answer, in tokens."""
 
-    context_length: int | None = None
+    context_length: Window | None = None
     """The window to ask the model for, in tokens."""
 
     think: bool | None = None
@@ -58,21 +71,23 @@ class OllamaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     keep_alive: str = "10m"
     """How long the server keeps a model in memory after an answer."""
 
-    probe_seconds: float = 0.3
+    probe_seconds: Time = 0.3
     """How long the start waits for the server before it chooses the embedded model."""
 
 
 class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The model that runs in a child process of this program."""
 
-    context_length: int = 4096
-    threads: int = 1
+    context_length: Window = 4096
+    """The model's window, in tokens. A larger one takes more memory."""
+
+    threads: Positive = 1
     """For generation. More than one collapses when other programs use the processor."""
 
-    batch_threads: int = 2
+    batch_threads: Positive = 2
     """For reading prompts."""
 
-    idle_seconds: float = 900.0
+    idle_seconds: Time = 900.0
     """The child ends after so long without work, and starts again when it is needed. 0: never."""
 
 
@@ -102,10 +117,10 @@ class ContextSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """What is kept longest when the window is full comes first. The system prompt and the
     question are always shown."""
 
-    summarize_after: int = 40
+    summarize_after: NotNegative = 40
     """Fold older messages into the summary once so many are outside it. 0: never."""
 
-    keep_last: int = 12
+    keep_last: NotNegative = 12
     """Messages that a summary leaves as they are."""
 
     compaction: dict[str, str] = {}
@@ -135,7 +150,9 @@ class MemorySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """What is remembered, and what is brought back from earlier conversations."""
 
     recall: bool = True
-    limit: int = 3
+    """Whether what fits a question is brought back from earlier conversations."""
+
+    limit: NotNegative = 3
     """The most recollections that a turn may bring back, beside what is pinned."""
 
     embedder: str = ""
@@ -145,10 +162,10 @@ class MemorySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     extract: bool = True
     """Whether facts are learnt from what you say. Without, it is what you ask to remember."""
 
-    max_memories: int = 0
+    max_memories: NotNegative = 0
     """The most facts, episodes and skills of one person. 0: no limit."""
 
-    max_tokens_a_day: int = 0
+    max_tokens_a_day: NotNegative = 0
     """The most tokens that a model may spend in a day on learning from one person. 0: no limit."""
 
 
@@ -163,10 +180,20 @@ class ResearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     `pages`, `files`, `conversations`, `kept`."""
 
     wikipedia_url: str = "https://en.wikipedia.org"
+    """Wikipedia, in the language that you read."""
+
     hacker_news_url: str = "https://hn.algolia.com"
+    """Hacker News' search."""
+
     arxiv_url: str = "https://export.arxiv.org"
+    """ArXiv's interface for programs."""
+
     stack_exchange_url: str = "https://api.stackexchange.com"
+    """Stack Exchange's interface for programs."""
+
     stack_exchange_site: str = "stackoverflow"
+    """Which of its sites is looked through."""
+
     feeds: tuple[str, ...] = ()
     """URLs of RSS and Atom feeds to look through."""
 
@@ -181,39 +208,43 @@ class ResearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     It resolves names, so that of pages you did not name only the addresses can be checked."""
 
     user_agent: str = "Scrubjay (+https://github.com/scrubjay/scrubjay)"
-    connections: int = 4
+    """As what it makes itself known to servers."""
+
+    connections: Positive = 4
     """Requests at a time, to each source."""
 
-    connect_seconds: float = 5.0
-    read_seconds: float = 8.0
+    connect_seconds: Deadline = 5.0
+    """The longest time until a server takes the connection."""
+
+    read_seconds: Deadline = 8.0
     """The longest silence within an answer."""
 
-    request_seconds: float = 12.0
+    request_seconds: Deadline = 12.0
     """The longest time for one request."""
 
-    source_seconds: float = 20.0
+    source_seconds: Deadline = 20.0
     """The longest time for one source, with all its requests and their repetitions."""
 
-    attempts: int = 3
+    attempts: Positive = 3
     """How often a request is made while the server is busy or broken."""
 
-    largest_bytes: int = 5_000_000
-    """Of one page, unpacked."""
+    largest_bytes: Positive = 5_000_000
+    """The longest page that is read, unpacked."""
 
-    cache_minutes: float = 60.0
+    cache_minutes: Time = 60.0
     """How long a page is taken from the disk without asking the server again."""
 
-    results: int = 5
+    results: Positive = 5
     """Articles of one source."""
 
-    shown: int = 6
+    shown: Positive = 6
     """Articles that the model is shown."""
 
     embedder: str = ""
     """`ollama:NAME`, `embedded` or `words`. Empty: Ollama's embedding model if there is one, else
     the embedded one."""
 
-    workers: int = 2
+    workers: Positive = 2
     """Processes that read pages and compare texts."""
 
     def __post_init__(self) -> None:
@@ -225,7 +256,7 @@ class ResearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 class StorageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is kept."""
 
-    archive_after_days: float = 0.0
+    archive_after_days: Time = 0.0
     """Conversations that nobody used for so many days leave the list. They are kept, found by
     search, and can be restored. 0: never."""
 
@@ -234,21 +265,28 @@ class UISettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The screen."""
 
     theme: str = "scrubjay-dark"
+    """The colours, by name: built-in ones, and those of your own in `themes/NAME.toml` beside
+    this file."""
+
     enter: Literal["send", "newline"] = "send"
     """What Enter does while you write; ctrl+j, shift+enter and alt+enter do the other."""
 
-    notify_after_seconds: float = 10.0
+    notify_after_seconds: Time = 10.0
     """An answer that took so long, and ends while another window is in use, is notified by the
     terminal, and so is a tool call that waits. 0: never."""
 
     sidebar: bool = True
+    """Whether past conversations are shown where there is room."""
+
     inspector: bool = True
+    """Whether tokens, memory, research and workers are shown where there is room."""
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The log file. Messages' texts are never logged."""
 
-    level: str = "info"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is told of the program's own doings."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -322,8 +360,10 @@ def load_settings(file: Path, environ: Mapping[str, str] = os.environ) -> Settin
         SettingsError: The file can't be read, is not TOML, or holds an unknown key or a value of
             the wrong type; or a variable's value does not fit.
     """
+    text = ""
     try:
-        raw = tomllib.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        raw = tomllib.loads(text)
     except FileNotFoundError:
         raw = {}
     except (OSError, UnicodeDecodeError) as error:
@@ -333,26 +373,26 @@ def load_settings(file: Path, environ: Mapping[str, str] = os.environ) -> Settin
     try:
         settings = msgspec.convert(raw, Settings)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{file}: {error}. Correct the key or take it out.") from None
+        from engine.settings_file import explain  # late: most files are right
+
+        raise SettingsError(explain(file, text, raw, str(error))) from None
     return _override(settings, environ)
 
 
 def _override(settings: Settings, environ: Mapping[str, str]) -> Settings:
-    changes: dict[str, Any] = {}
     for section in settings.__struct_fields__:
         values = getattr(settings, section)
         if not isinstance(values, msgspec.Struct):
             continue
-        hints: dict[str, Any] | None = None
         for key in values.__struct_fields__:
             variable = f"SCRUBJAY_{section}_{key}".upper()
-            text = environ.get(variable)
-            if text is None:
+            written = environ.get(variable)
+            if written is None:
                 continue
-            hints = hints or get_type_hints(type(values))
+            from engine.settings_file import changed  # late: most environments have none
+
             try:
-                value = msgspec.convert(text, hints[key], strict=False)
-            except msgspec.ValidationError as error:
-                raise SettingsError(f"{variable}={text!r}: {error}") from None
-            changes[section] = msgspec.structs.replace(changes.get(section, values), **{key: value})
-    return msgspec.structs.replace(settings, **changes) if changes else settings
+                settings = changed(settings, section, key, written)
+            except SettingsError as error:
+                raise SettingsError(f"{variable}={written!r}: {error}") from None
+    return settings

@@ -31,11 +31,27 @@ def test_the_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[model\n", "not valid TOML"),
-        ("[model]\ntemprature = 1.0\n", "temprature"),
-        ('[model]\ntemperature = "hot"\n', r"\$\.model\.temperature"),
-        ("[nonsense]\n", "nonsense"),
-        ('[context.compaction]\nshell = "ran"\n', "no tool shell; there are: calculator"),
+        ("[model\n", "not valid TOML: .* line 1, column 7"),
+        ("[model]\n\ntemprature = 1.0\n", r"line 3: \[model\] has no 'temprature'\. .*temperature"),
+        ("[modle]\n", r"line 1: There is no section \[modle\]\. Perhaps \[model\] is meant"),
+        ("[nonsense]\n", r"line 1: There is no section \[nonsense\]\. There are model,"),
+        ('theme = "nord"\n', r"line 1: .* theme belongs below \[ui\]"),
+        ("[ui]\nzzz = 1\n", r"line 2: \[ui\] has no 'zzz'\. It has theme, enter"),
+        (
+            '[model]\n# warm\ntemperature = "hot"\n',
+            r"line 3: \[model\] temperature is 'hot', and must be a number from 0 to 5\. Correct",
+        ),
+        ("[embedded]\nthreads = 0\n", "line 2: .*threads is 0, .* a whole number, at least 1"),
+        ("[research]\nread_seconds = 0\n", "line 2: .*read_seconds is 0, .* a number above 0"),
+        ('[ui]\nenter = "quit"\n', "must be “send” or “newline”"),
+        ("[model]\nstop = [\n  1,\n]\nseed = 1\n", "line 2: .*stop is .*a list of texts"),
+        ("model = 1\n", "line 1: .*model.* is 1, and must be a section"),
+        ("[memory]\n[keys]\n'chat.new' = 4\n", r"line 3: \[keys\] chat\.new is 4, .* a text"),
+        ("[research]\nshown = 2\nproxy = 'x'\n", r"line 3: \[research\] proxy: .* neither http"),
+        (
+            '[context.compaction]\nshell = "ran"\n',
+            r"line 2: \[context\] compaction\.shell: .*no tool shell; there are: calculator",
+        ),
         ('[context.compaction]\nread_file = "{paht}"\n', r"may name \{path\}, as they are"),
         ('[context.compaction]\nread_file = "{path!r}"\n', r"may name \{path\}, as they are"),
         ('[context.compaction]\nread_file = "{path"\n', r"template for read_file.*expected '\}'"),
@@ -54,6 +70,37 @@ def test_a_bad_file_is_refused_with_the_place_of_the_mistake(
 def test_a_bad_variable_is_refused_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="SCRUBJAY_MODEL_TEMPERATURE='hot'"):
         load_settings(tmp_path / "none", {"SCRUBJAY_MODEL_TEMPERATURE": "hot"})
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "says"),
+    [
+        ("RESEARCH_PROXY", "x", "begins with neither http nor https"),
+        ("LOG_LEVEL", "loud", "level must be “debug” or “info”"),
+        ("EMBEDDED_THREADS", "0", "threads must be a whole number, at least 1"),
+        ("RESEARCH_FEEDS", "[1]", "feeds must be a list of texts"),
+        ("RESEARCH_FEEDS", "[", "feeds must be a list of texts"),
+    ],
+)
+def test_a_variable_must_fit_as_a_line_of_the_file_must(
+    tmp_path: Path, name: str, written: str, says: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"SCRUBJAY_{name}=.*{says}"):
+        load_settings(tmp_path / "none", {f"SCRUBJAY_{name}": written})
+
+
+def test_a_variable_can_hold_a_list_or_leave_open(tmp_path: Path) -> None:
+    settings = load_settings(
+        tmp_path / "none",
+        {
+            "SCRUBJAY_RESEARCH_OFF": "arxiv, feeds",
+            "SCRUBJAY_MODEL_STOP": '["a, b"]',
+            "SCRUBJAY_MODEL_SEED": "",
+        },
+    )
+    assert settings.research.off == ("arxiv", "feeds")
+    assert settings.model.stop == ("a, b",)
+    assert settings.model.seed is None
 
 
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
