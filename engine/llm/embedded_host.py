@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 KEY_VARIABLE = "SCRUBJAY_HOST_KEY"
+_LOG_SECONDS = 0.2
 _PARENT_CHECK_SECONDS = 2.0
 
 
@@ -34,7 +35,11 @@ def main() -> NoReturn:
     try:
         server = _serve(arguments)
     except (ImportError, OSError, RuntimeError) as error:
-        _report(reports, {"error": str(error) or type(error).__name__})
+        reason = str(error) or type(error).__name__
+        # llama.cpp writes its log in a thread of its own, which the end below cuts off.
+        time.sleep(_LOG_SECONDS)
+        print(f"{arguments.model} can't be served: {reason}", file=sys.stderr, flush=True)
+        _report(reports, {"error": reason})
         os._exit(1)
     _report(
         reports,
