@@ -38,7 +38,8 @@ def main() -> NoReturn:
         reason = str(error) or type(error).__name__
         # llama.cpp writes its log in a thread of its own, which the end below cuts off.
         time.sleep(_LOG_SECONDS)
-        print(f"{arguments.model} can't be served: {reason}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"{arguments.model} can't be served: {reason}\n")
+        sys.stderr.flush()
         _report(reports, {"error": reason})
         os._exit(1)
     _report(

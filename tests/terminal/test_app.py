@@ -89,7 +89,10 @@ def test_a_server_that_dies_mid_answer_leaves_the_partial_and_a_retry_that_works
     tmp_path: Path, ollama_server: OllamaServer
 ) -> None:
     with scrubjay(
-        tmp_path, OLLAMA_HOST=ollama_server.host, SCRUBJAY_MODEL_DEFAULT=OLLAMA
+        tmp_path,
+        OLLAMA_HOST=ollama_server.host,
+        SCRUBJAY_MODEL_DEFAULT=OLLAMA,
+        SCRUBJAY_MODEL_MAX_TOKENS="150",
     ) as terminal:
         terminal.wait_for(f"● {OLLAMA}")
         ask(terminal, LONG_QUESTION)
