@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -12,11 +11,9 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.cli.conftest import Scrubjay
-
-INSTALLED = importlib.util.find_spec("textual_serve") is not None
-needs_it = pytest.mark.skipif(not INSTALLED, reason="the extra `serve` is not installed")
 
 
 @pytest.fixture
@@ -34,7 +31,6 @@ def address(scrubjay: Scrubjay) -> Iterator[str]:
         server.stderr.close()
 
 
-@needs_it
 def test_only_the_whole_address_opens_the_app(address: str) -> None:
     page = httpx.get(address)
     assert page.status_code == 200
@@ -58,7 +54,6 @@ def test_only_the_whole_address_opens_the_app(address: str) -> None:
     assert httpx.get(address, headers={"Host": "evil.example"}).status_code == 403
 
 
-@needs_it
 def test_a_browser_gets_the_app_over_its_websocket(address: str) -> None:
     code = (
         "import asyncio, sys, aiohttp\n"
@@ -78,14 +73,15 @@ def test_a_browser_gets_the_app_over_its_websocket(address: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.skipif(INSTALLED, reason="the extra `serve` is installed")
-def test_a_missing_extra_is_told(scrubjay: Scrubjay) -> None:
-    refused = scrubjay.run("--serve")
+def test_a_missing_extra_is_told(scrubjay: Scrubjay, tmp_path: Path) -> None:
+    without = tmp_path / "without"
+    without.mkdir()
+    (without / "textual_serve.py").write_text("raise ModuleNotFoundError('textual_serve')")
+    refused = scrubjay.run("--serve", PYTHONPATH=str(without))
     assert refused.code == 1
     assert "pip install 'scrubjay[serve]'" in refused.err
 
 
-@needs_it
 def test_a_port_that_is_taken_is_told(scrubjay: Scrubjay, address: str) -> None:
     port = address.split(":")[2].partition("/")[0]
     refused = scrubjay.run("--serve", "--port", port)

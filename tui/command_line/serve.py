@@ -46,13 +46,17 @@ async def serve(options: argparse.Namespace, _settings: Settings, _paths: Paths)
             "Serving the app to a browser needs textual-serve, which is not installed.",
             "Install it with `pip install 'scrubjay[serve]'`.",
         ) from None
+
+    class Quiet(Server):
+        async def on_startup(self, app: web.Application) -> None:
+            """Say nothing; textual-serve shows its name and an address without the token."""
+
     listening = _listen(options.port)
     token = secrets.token_urlsafe(24)
     host = f"{HOST}:{listening.getsockname()[1]}"
-    server = Server(
+    server = Quiet(
         shlex.join([sys.executable, "-m", "tui.cli"]), title="Scrubjay", public_url=f"http://{host}"
     )
-    server.on_startup = _quietly
     runner = web.AppRunner(
         await _guarded(await server._make_app(), token, host), shutdown_timeout=ENDING_SECONDS
     )
@@ -102,7 +106,3 @@ async def _guarded(app: Any, token: str, host: str) -> Any:
     whole.add_subapp(f"/{token}/", app)
     whole.on_response_prepare.append(protect)
     return whole
-
-
-async def _quietly(_app: Any) -> None:
-    """Say nothing at the start; textual-serve shows its name and an address without the token."""
