@@ -12,7 +12,14 @@ from engine.afterwards import Afterwards
 from engine.consent import Consent, Decision, pending_calls
 from engine.context.budget import pack
 from engine.context.material import gather
-from engine.events import BranchShown, Events, MessageAdded, Notice, SessionChanged
+from engine.events import (
+    BranchShown,
+    Events,
+    MessageAdded,
+    Notice,
+    SessionChanged,
+    SettingsChanged,
+)
 from engine.library import Library
 from engine.llm.base import ModelError
 from engine.memory.meaning import Meaning
@@ -103,6 +110,7 @@ class Engine:
             desk=self.research_desk,
         )
         self._afterwards = Afterwards(self._workshop, self.library)
+        self._setting = asyncio.Lock()
         self._desk: Desk | None = None
         self._turns: dict[str, list[Turn]] = {}
         self._packed: dict[str, Packed] = {}
@@ -332,6 +340,27 @@ class Engine:
             return await self._begin(
                 question, calling, last=messages[-1], decisions=decisions, extra=extra
             )
+
+    async def set(self, section: str, key: str, written: str | None) -> None:
+        """Keep a setting in the file, and use it from now on where that needs no restart.
+
+        Args:
+            section: Of the settings file.
+            key: In that section.
+            written: The value, as a person writes it. None takes it back to the default.
+
+        Raises:
+            SettingsError: It can't be that, or the file can't be written.
+        """
+        from engine import settings_file  # late: no start writes
+
+        async with self._setting:
+            settings = settings_file.changed(self.settings, section, key, written)
+            value = None if written is None else getattr(getattr(settings, section), key)
+            file = self.paths.settings_file
+            await asyncio.to_thread(settings_file.write, file, section, key, value)
+            self.settings = self._workshop.settings = settings
+        self.events.emit(SettingsChanged(settings=settings))
 
     def load_memory(self) -> Job[None]:
         """Read what recall looks through, in the background; else the first question waits."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 if TYPE_CHECKING:
+    from engine.config import Settings
     from engine.context.budget import Packed
     from engine.llm.base import ModelInfo
     from engine.pool import Job
@@ -147,6 +148,12 @@ class Notice(Event, frozen=True, kw_only=True):
 
     text: str
     severity: str = "information"
+
+
+class SettingsChanged(Event, frozen=True, kw_only=True):
+    """The user has set something else."""
+
+    settings: Settings
 
 
 Listener: TypeAlias = Callable[[Event], None]

@@ -35,6 +35,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+AT_ONCE = {
+    "model": {"system_prompt", "temperature", "top_p", "seed", "stop", "max_tokens", "think"},
+    "ollama": {"keep_alive"},
+    "context": {"priority", "summarize_after", "keep_last"},
+    "tools": {"folders"},
+    "memory": {"recall", "limit"},
+    "ui": {"theme", "notify_after_seconds", "sidebar", "inspector"},
+}
+"""What the engine and the screen read when they need it. Everything else is read at the start."""
+
+
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that can be set."""
 
@@ -46,6 +57,16 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     default: Any
     words: str
     """What it is for."""
+
+    @property
+    def at_once(self) -> bool:
+        """Whether it holds without a restart."""
+        return self.key in AT_ONCE.get(self.section, ())
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that goes before the file."""
+        return f"SCRUBJAY_{self.section}_{self.key}".upper()
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -85,17 +106,20 @@ def find(section: str, key: str) -> Setting:
     return next(one for one in all_settings() if (one.section, one.key) == (section, key))
 
 
-def changed(settings: Settings, section: str, key: str, written: str) -> Settings:
+def changed(settings: Settings, section: str, key: str, written: str | None) -> Settings:
     """The settings with one that somebody wrote, outside a TOML file.
 
     A list is parted by commas, or written as in TOML. Nothing written leaves open what may be.
+    None is the default.
 
     Raises:
         SettingsError: It can't be that; the message says what it can be.
     """
     setting = find(section, key)
     try:
-        value = msgspec.convert(_read(setting.kind, written), setting.kind, strict=False)
+        value = setting.default
+        if written is not None:
+            value = msgspec.convert(_read(setting.kind, written), setting.kind, strict=False)
     except (msgspec.ValidationError, tomllib.TOMLDecodeError):
         raise SettingsError(f"{key} must be {setting.wanted}.") from None
     try:

@@ -62,8 +62,8 @@ MOST_STEPS = 8
 """How often a turn may call tools and ask the model again."""
 
 
-class Workshop(msgspec.Struct, frozen=True, kw_only=True):
-    """What every turn of an engine works with."""
+class Workshop(msgspec.Struct, kw_only=True):
+    """What every turn of an engine works with. The settings may be replaced."""
 
     store: Store
     models: Models

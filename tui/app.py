@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import App
 
 import assets
+from engine.config import SettingsError
 from engine.engine import Engine
+from engine.events import Event, SettingsChanged
 from storage.errors import StorageError
 from tui.attention import Attention
 from tui.bindings import unknown
 from tui.commands import Commands
+from tui.harmless import visible
 from tui.screens.chat import ChatScreen
 from tui.themes import DEFAULT, THEMES
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from textual.screen import Screen
+    from textual.theme import Theme
 
     from engine.config import Paths, Settings
 
@@ -102,10 +106,34 @@ class ScrubjayApp(App[None]):
             text = f"[keys] in the settings: there is no {', '.join(names)}."
             self.notify(text, severity="warning", timeout=12, markup=False)
         self._attention = Attention(self, self._to_terminal)
+        self._shown_theme = self.theme
+        self.theme_changed_signal.subscribe(self, self._keep_theme)
+        self._unsubscribe = self.engine.events.subscribe(self._hear)
 
     def on_unmount(self) -> None:
         """Call nobody any more."""
         self._attention.end()
+        self._unsubscribe()
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, SettingsChanged):
+            wanted = event.settings.ui.theme
+            if wanted != self.theme and wanted in self.available_themes:
+                self._shown_theme = self.theme = wanted
+
+    def _keep_theme(self, theme: Theme) -> None:
+        """Let the next start have the theme that was chosen."""
+        if theme.name != self._shown_theme:
+            self._shown_theme = theme.name
+            self.run_worker(self._write_theme(theme.name), group="theme", exclusive=True)
+
+    async def _write_theme(self, name: str) -> None:
+        if name == self.engine.settings.ui.theme:
+            return
+        try:
+            await self.engine.set("ui", "theme", name)
+        except SettingsError as error:
+            self.notify(visible(str(error)), severity="warning", timeout=12, markup=False)
 
     def _to_terminal(self, sequence: str) -> None:
         if self._driver is not None and not self.is_headless:

@@ -36,7 +36,6 @@ class Attention:
     def __init__(self, app: ScrubjayApp, write: Callable[[str], None]) -> None:
         self._app = app
         self._write = write
-        self._seconds = app.engine.settings.ui.notify_after_seconds
         self._unsubscribe = app.engine.events.subscribe(self._hear)
 
     def end(self) -> None:
@@ -44,13 +43,14 @@ class Attention:
         self._unsubscribe()
 
     def _hear(self, event: Event) -> None:
-        if self._app.app_focus or not self._seconds:
+        seconds = self._app.engine.settings.ui.notify_after_seconds
+        if self._app.app_focus or not seconds:
             return
         match event:
             case ConsentNeeded(session_id=session_id):
                 self._call(session_id, "a tool call waits for you")
             case AnswerEnded(message=message) if not message.tool_calls:
-                if time.time() - message.created_at >= self._seconds:
+                if time.time() - message.created_at >= seconds:
                     failed = message.finish is Finish.FAILED
                     self._call(message.session_id, "no answer" if failed else "the answer is there")
 

@@ -13,7 +13,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.screen import Screen
 
-from engine.events import AnswerEnded, Event, Notice, SessionChanged, SessionDeleted
+from engine.events import (
+    AnswerEnded,
+    Event,
+    Notice,
+    SessionChanged,
+    SessionDeleted,
+    SettingsChanged,
+)
 from engine.library import UNREAD, tags_of
 from engine.llm.base import ModelError
 from engine.memory.memories import Kept
@@ -36,6 +43,7 @@ if TYPE_CHECKING:
     from textual import events
     from textual.app import ComposeResult
 
+    from engine.config import Settings
     from engine.engine import Engine
     from engine.memory.memories import Kind
     from engine.parameters import Parameters
@@ -96,6 +104,7 @@ class ChatScreen(Screen[None]):
             _key("ctrl+f", "find", "Find", "Find words in this conversation", show=False),
             _key("f2", "rename", "Rename", "Give the conversation another title", show=False),
             _key("ctrl+p", "app.command_palette", "Menu", "Everything by name", priority=True),
+            _key("f9", "settings", "Settings", "Everything that can be set", show=False),
             _key("f1", "help", "Help", "Every key and command"),
             _key("question_mark", "help", "Help", "Every key and command", show=False),
             _key("ctrl+q", "app.quit", "Quit", "Quit; everything is kept", priority=True),
@@ -117,9 +126,9 @@ class ChatScreen(Screen[None]):
         away in this run, and memories that were written."""
 
         settings = engine.settings.ui
+        self._set_panes = {"sidebar": settings.sidebar, "inspector": settings.inspector}
         self._wanted: dict[str, bool | None] = {
-            "sidebar": None if settings.sidebar else False,
-            "inspector": None if settings.inspector else False,
+            pane: None if wanted else False for pane, wanted in self._set_panes.items()
         }
         """What the user wants shown; None leaves it to the width."""
 
@@ -164,12 +173,28 @@ class ChatScreen(Screen[None]):
                 self._say(text, severity)
             case AnswerEnded(message=message) if message.session_id != self._session_id:
                 self.run_worker(self._mark_unread(message.session_id, True), group="unread")
+            case SettingsChanged(settings=settings):
+                self._follow(settings)
             case SessionDeleted(session_id=session_id):
                 self._deleted.append(session_id)
             case SessionChanged(session=session) if session.id in self._deleted:
                 self._deleted.remove(session.id)
             case _:
                 pass
+
+    def _follow(self, settings: Settings) -> None:
+        """Show what the settings now want shown."""
+        for pane, wanted in (
+            ("sidebar", settings.ui.sidebar),
+            ("inspector", settings.ui.inspector),
+        ):
+            if wanted != (self._set_panes[pane]):
+                self._set_panes[pane] = wanted
+                self._wanted[pane] = None if wanted else False
+        self._arrange()
+        if settings.memory.recall:
+            self._engine.load_memory()
+        self._tell_session()
 
     def _say(self, text: str, severity: str = "information") -> None:
         known: dict[str, Literal["information", "warning", "error"]] = {
@@ -263,6 +288,8 @@ class ChatScreen(Screen[None]):
 
     def action_new(self) -> None:
         """Begin an empty conversation."""
+        # At once: what is typed before it is there shall be no keys for the conversation left.
+        self.set_focus(self.conversation.composer)
         self._switch(self.conversation.new)
 
     def action_toggle_sidebar(self) -> None:
@@ -285,7 +312,7 @@ class ChatScreen(Screen[None]):
         """Close what lies over the conversation, and go and write."""
         for name in self._wanted:
             self._close_overlay(name)
-        self.conversation.composer.focus()
+        self.set_focus(self.conversation.composer)
 
     def action_retry(self) -> None:
         """Answer the last question again."""
@@ -574,13 +601,19 @@ class ChatScreen(Screen[None]):
             self._say(f"No persona is written yet. Its instructions go into {folder}/NAME.md.")
 
     def action_change_theme(self, name: str = "") -> None:
-        """Change the colours for this run; show the themes if none is named."""
+        """Change the colours, and keep them; show the themes if none is named."""
         if not name:
             self.app.search_themes()
         elif name in self.app.available_themes:
             self.app.theme = name
         else:
             self._say(f"There is no theme {name!r}.", "warning")
+
+    def action_settings(self, words: str = "") -> None:
+        """Show everything that can be set, or what has these words."""
+        from tui.screens.settings import SettingsScreen
+
+        self.app.push_screen(SettingsScreen(self._engine, words))
 
     def action_help(self) -> None:
         """Show every key and command."""

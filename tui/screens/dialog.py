@@ -13,6 +13,8 @@ Result = TypeVar("Result")
 class Dialog(ModalScreen[Result | None]):
     """A box over the screen. Its first child is the box."""
 
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-tall")]  # noqa: RUF012 - typed by Textual
+
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Close")]
 
     DEFAULT_CSS = """
@@ -28,6 +30,8 @@ class Dialog(ModalScreen[Result | None]):
         border-subtitle-color: $text-muted;
         background: $background;
     }
+    Dialog.-low > Vertical { width: 100%; max-height: 100%; }
+    Dialog.-low Input, Dialog.-low Input:focus { margin: 0; }
     Dialog Input, Dialog Input:focus {
         height: 1;
         border: none;
