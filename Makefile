@@ -12,7 +12,7 @@ RUNTIME := $(VENV)/installed
 DEV := $(VENV)/installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench lint format lock licences pictures clean
+.PHONY: help setup run test bench soak lint format lock licences pictures clean
 
 help:
 	@echo "make run       open Scrubjay (sets up first)        ARGS='ask hello' for a command"
@@ -20,6 +20,7 @@ help:
 	@echo "make setup     install into $(VENV)"
 	@echo "make lint      check style, types and imports       make format  to put the style right"
 	@echo "make bench     measure, and print JSON"
+	@echo "make soak      use the app at random for 10 minutes    ARGS='--minutes 2 --seed 7'"
 	@echo "make lock      resolve the dependencies anew        make licences  to list their licences"
 	@echo "make pictures  draw the pictures of the README"
 	@echo "make clean     delete $(VENV) and what tools leave behind"
@@ -37,6 +38,9 @@ bench: $(DEV)
 	@for file in tests/benchmarks/[a-z]*.py; do \
 		$(BIN)/python -m tests.benchmarks.$$(basename $$file .py) --json || exit 1; \
 	done
+
+soak: $(DEV)
+	$(BIN)/python -m tests.soak $(ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff check

@@ -33,4 +33,6 @@ async def to_its_end(
                 if hasten is not None:
                     await hasten()
                 await asyncio.wait([task], timeout=NUDGE_SECONDS if hasten else None)
+        if not task.cancelled():
+            task.exception()  # or it would be logged as one that nobody asked for
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import stat
 import threading
@@ -190,6 +191,20 @@ async def test_a_query_cancelled_before_it_begins_leaves_its_reader_usable(
 
 
 ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+
+async def test_how_a_cancelled_query_was_stopped_is_no_news(database: Database) -> None:
+    news: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: news.append(context))
+    task = asyncio.create_task(database.fetch_all(ENDLESS))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    del task
+    gc.collect()
+    await asyncio.sleep(0)
+    assert news == []
 
 
 async def test_a_cancelled_query_stops_and_gives_its_reader_back(database: Database) -> None:
