@@ -266,7 +266,7 @@ class UISettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     theme: str = "scrubjay-dark"
     """The colours, by name: built-in ones, and those of your own in `themes/NAME.toml` beside
-    this file."""
+    this file. Where there are but 16 colours, high contrast stands in for them."""
 
     enter: Literal["send", "newline"] = "send"
     """What Enter does while you write; ctrl+j, shift+enter and alt+enter do the other."""

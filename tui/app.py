@@ -22,7 +22,7 @@ from tui.bindings import unknown
 from tui.commands import Commands
 from tui.harmless import visible
 from tui.screens.chat import ChatScreen
-from tui.themes import DEFAULT, THEMES
+from tui.themes import DEFAULT, THEMES, for_16_colours, own_themes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,10 +85,12 @@ class ScrubjayApp(App[None]):
     def __init__(self, engine: Engine) -> None:
         super().__init__()
         self.engine = engine
-        for theme in THEMES:
+        own = own_themes(engine.paths.config_dir / "themes")
+        for theme in (*THEMES, *own.themes):
             self.register_theme(theme)
+        self._troubles = own.troubles
         self.set_keymap(engine.settings.keys)
-        wanted = engine.settings.ui.theme
+        self._set_theme = wanted = engine.settings.ui.theme
         self._unknown_theme = "" if wanted in self.available_themes else wanted
         self.theme = DEFAULT if self._unknown_theme else wanted
 
@@ -98,6 +100,8 @@ class ScrubjayApp(App[None]):
 
     def on_mount(self) -> None:
         """Say what could not be done as the settings want it."""
+        for trouble in self._troubles:
+            self.notify(visible(trouble), severity="warning", timeout=12, markup=False)
         if self._unknown_theme:
             text = f"There is no theme {self._unknown_theme!r}; ctrl+p shows those that there are."
             self.notify(text, severity="warning", markup=False)
@@ -106,6 +110,8 @@ class ScrubjayApp(App[None]):
             text = f"[keys] in the settings: there is no {', '.join(names)}."
             self.notify(text, severity="warning", timeout=12, markup=False)
         self._attention = Attention(self, self._to_terminal)
+        if self.console.color_system == "standard" and not self.is_headless:
+            self.theme = for_16_colours(self.current_theme)
         self._shown_theme = self.theme
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         self._unsubscribe = self.engine.events.subscribe(self._hear)
@@ -118,8 +124,9 @@ class ScrubjayApp(App[None]):
     def _hear(self, event: Event) -> None:
         if isinstance(event, SettingsChanged):
             wanted = event.settings.ui.theme
-            if wanted != self.theme and wanted in self.available_themes:
+            if wanted != self._set_theme and wanted in self.available_themes:
                 self._shown_theme = self.theme = wanted
+            self._set_theme = wanted
 
     def _keep_theme(self, theme: Theme) -> None:
         """Let the next start have the theme that was chosen."""

@@ -216,7 +216,7 @@ def _nothing(width: int) -> list[Content]:
 
 def _row(one: Setting, value: Any, width: int) -> list[Content]:
     """A name and its value; a mark where it is not the default."""
-    mark = ("  ", "") if value == one.default else ("● ", "$text-accent")
+    mark = "  " if value == one.default else "● "
     row = Content.assemble(mark, one.key.ljust(KEY_CELLS), one_line(_written(value)) or "–")
     return [row.truncate(width, ellipsis=True)]
 
