@@ -92,6 +92,15 @@ class Store:
                 self._indexes[key] = await VectorIndex.load(self._database, space, dimension)
             return self._indexes[key]
 
+    async def knows(self, entity_id: str | None) -> bool:
+        """Whether there is any fact, episode or skill of a person, be it one that holds no more."""
+        tables = ("facts", "episodes", "skills")
+        any_of = " OR ".join(
+            f"EXISTS (SELECT 1 FROM {table} WHERE entity_id IS ?)" for table in tables
+        )
+        row = await self._database.fetch_one(f"SELECT {any_of}", [entity_id] * len(tables))
+        return bool(row and row[0])
+
     async def figures(self) -> StoreFigures:
         """How much is kept. Its cost does not grow with that."""
         counts: dict[str, int] = dict(

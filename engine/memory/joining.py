@@ -19,7 +19,10 @@ from storage.records import Episode, Fact, Role, Skill
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from storage.episodes import EpisodeStore
+    from storage.facts import FactStore
     from storage.records import Message, Session
+    from storage.skills import SkillStore
     from storage.store import Store
 
 Memory: TypeAlias = Fact | Episode | Skill
@@ -131,19 +134,25 @@ async def known(
     Raises:
         StorageError: The store can't be read.
     """
+    if not await store.knows(entity_id):
+        return Known([], frozenset(), frozenset(), [])
+    keepers: dict[str, FactStore | SkillStore | EpisodeStore] = {
+        "fact": store.facts,
+        "skill": store.skills,
+        "episode": store.episodes,
+    }
+
+    async def candidates(kind: str) -> list[Memory]:
+        found: list[Memory] = []
+        for words, count in ((query, BY_WORDS), ("", NEWEST)):
+            found += await keepers[kind].search(
+                words, entity_id=entity_id, process_id=process_id, limit=count
+            )
+        return found
+
+    found = await asyncio.gather(*(candidates(kind) for kind in keepers if kind in kinds))
+    memories = {one.id: one for kind in found for one in kind}
     ended = await store.facts.ended(entity_id)
-    memories: dict[str, Memory] = {}
-    for kind, keeper in (
-        ("fact", store.facts),
-        ("skill", store.skills),
-        ("episode", store.episodes),
-    ):
-        if kind in kinds:
-            for words, count in ((query, BY_WORDS), ("", NEWEST)):
-                found: Sequence[Memory] = await keeper.search(
-                    words, entity_id=entity_id, process_id=process_id, limit=count
-                )
-                memories.update((one.id, one) for one in found)
     asked, best = await asyncio.to_thread(_rank, query, list(memories.values()), likely)
     over = await asyncio.to_thread(_all_ended, ended, list(memories.values()))
     recollections: list[Recollection] = []

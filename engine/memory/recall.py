@@ -149,35 +149,30 @@ class Recall:
             return []
         from engine.memory.joining import known  # it makes recollections, too
 
-        remembered = await known(
-            self._store,
-            query,
-            kinds=kinds,
-            entity_id=entity_id,
-            process_id=process_id,
-            session_id=session_id,
-            before=before,
-            likely=likely,
-            limit=limit,
+        knowing = asyncio.create_task(
+            known(
+                self._store,
+                query,
+                kinds=kinds,
+                entity_id=entity_id,
+                process_id=process_id,
+                session_id=session_id,
+                before=before,
+                likely=likely,
+                limit=limit,
+            )
         )
-        messages: list[Recollection] = []
-        if "message" in kinds:
-            vector = await self._vector(query, entity_id)
-            async with self._reading.setdefault(entity_id, asyncio.Lock()):
-                shelf = await self._up_to_date(entity_id)
-                if vector is not None:
-                    await self._take_vectors(shelf, entity_id)
-                ranked = await _in_thread(
-                    lambda: shelf.rank(
-                        query,
-                        limit + SPARE,
-                        session=session_id,
-                        before=before,
-                        likely=likely,
-                        now=now,
-                        vector=vector,
-                    )
+        ranked: Ranked | None = None
+        try:
+            if "message" in kinds:
+                ranked = await self._rank(
+                    query, limit + SPARE, entity_id, session_id, before, likely, now
                 )
+            remembered = await knowing
+        finally:
+            knowing.cancel()
+        messages: list[Recollection] = []
+        if ranked is not None:
             words = _any_of(ranked.words)
             async for place, found in self._shown(ranked, limit, entity_id, process_id):
                 message = remembered.told(found.message)
@@ -189,6 +184,34 @@ class Recall:
                     break
         best = remembered.joined(messages, limit)
         return best if tokens is None else await _fitting(best, tokens)
+
+    async def _rank(
+        self,
+        query: str,
+        count: int,
+        entity_id: str | None,
+        session_id: str | None,
+        before: int,
+        likely: float,
+        now: float | None,
+    ) -> Ranked:
+        """The messages of a person, ranked."""
+        vector = await self._vector(query, entity_id)
+        async with self._reading.setdefault(entity_id, asyncio.Lock()):
+            shelf = await self._up_to_date(entity_id)
+            if vector is not None:
+                await self._take_vectors(shelf, entity_id)
+            return await _in_thread(
+                lambda: shelf.rank(
+                    query,
+                    count,
+                    session=session_id,
+                    before=before,
+                    likely=likely,
+                    now=now,
+                    vector=vector,
+                )
+            )
 
     async def find(
         self, question: str, *, session_id: str, limit: int, before: int = 0
