@@ -15,6 +15,7 @@ from pathlib import Path
 from string import Formatter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -206,10 +207,10 @@ class Registry:
         return found is not None and found.consent
 
     def scope(self, call: ToolCall) -> str:
-        """What "always" means for a call: the tool, and the folder that it works in."""
+        """What "always" means for a call: the tool, and the folder or the site it works in."""
         found = self.get(call.name)
         where = str(call.arguments.get(found.scope, "")) if found and found.scope else ""
-        return f"{call.name} {Path(where).parent}" if where else call.name
+        return f"{call.name} {_around(where)}" if where else call.name
 
     def reference(self, call: ToolCall) -> str:
         """The one line that stands for an old result of a call."""
@@ -228,6 +229,18 @@ class Registry:
                 text=f"There is no tool {call.name!r}; there are: {names}.", failed=True
             )
         return await found.call(context, call.arguments)
+
+
+def _around(where: str) -> str:
+    """The folder of a file, or the site of a page; of what is neither, the whole."""
+    if "://" not in where:
+        return str(Path(where).parent)
+    try:
+        site = urlsplit(where)
+    except ValueError:
+        return where
+    # The page's folder won't do: that of a site's first page would be every site.
+    return f"{site.scheme}://{site.netloc}" if site.netloc else where
 
 
 class _Fields(dict[str, Any]):

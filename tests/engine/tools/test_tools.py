@@ -116,6 +116,28 @@ def test_what_reads_files_or_the_web_or_changes_memories_needs_consent() -> None
 
 
 @pytest.mark.parametrize(
+    ("arguments", "scope"),
+    [
+        ({"path": "notes/a.md"}, "read_file notes"),
+        ({"path": "notes/../a.md"}, "read_file notes/.."),
+        ({"path": "a.md"}, "read_file ."),
+        ({"url": "https://example.org"}, "fetch_page https://example.org"),
+        ({"url": "https://example.org/"}, "fetch_page https://example.org"),
+        ({"url": "https://example.org/a/b?c=/d"}, "fetch_page https://example.org"),
+        ({"url": "https://example.org:8443/a"}, "fetch_page https://example.org:8443"),
+        ({"url": "https://example.org@evil.test/"}, "fetch_page https://example.org@evil.test"),
+        ({"url": "http://[no"}, "fetch_page http://[no"),
+        ({"url": "https:///a"}, "fetch_page https:///a"),
+    ],
+)
+def test_always_means_a_folder_or_a_site_and_never_all_of_them(
+    arguments: dict[str, str], scope: str
+) -> None:
+    name = "fetch_page" if "url" in arguments else "read_file"
+    assert built_in_tools().scope(ToolCall(id="1", name=name, arguments=arguments)) == scope
+
+
+@pytest.mark.parametrize(
     ("expression", "value"),
     [
         ("(3 + 4) * 2", "14"),
