@@ -39,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("run", type=Path)
+    parser.add_argument("--json", action="store_true", help="the only output there is")
     parser.add_argument("--embedder", default="none", help="none, embedded or ollama:NAME")
     arguments = parser.parse_args()
     conversations = json.loads(arguments.data.read_text("utf-8"))["conversations"]

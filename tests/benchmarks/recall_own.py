@@ -82,6 +82,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="the only output there is")
     parser.add_argument("--embedder", default="none", help="none, embedded or ollama:NAME")
     answers = asyncio.run(asked(parser.parse_args().embedder))
     print(json.dumps(msgspec.to_builtins(figures(answers)), indent=1))

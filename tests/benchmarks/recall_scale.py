@@ -39,6 +39,7 @@ COMMON = tuple(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="the only output there is")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     arguments = parser.parse_args()
     print(json.dumps([asyncio.run(measured(size)) for size in arguments.sizes], indent=1))
