@@ -144,6 +144,16 @@ class Models:
             self._tell("ready")
         return backend, info
 
+    async def described(self, ref: str | None) -> ModelInfo:
+        """What is known of the model `ref`, or of the default one; nothing is loaded or fetched.
+
+        Raises:
+            ModelError: There is no such model, or its server does not answer.
+        """
+        if ref is None:
+            return self.current or await self.find().result()
+        return await self._describe(ref)
+
     async def backend(self, provider: str) -> Backend:
         """The backend of that name; made at first use, its libraries imported off the loop.
 

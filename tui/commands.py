@@ -36,6 +36,7 @@ COMMANDS = (
     Command("undo", "Undo", "Bring back what was deleted or taken back last", "/undo"),
     Command("retry", "Answer again", "Ask for the last answer once more", "/retry"),
     Command("retry_with", "Answer again with another model", "Once", "/again", "REF"),
+    Command("compare", "Compare two models", "Side by side", "/compare", "REF QUESTION"),
     Command("go_on", "Continue the answer", "Where it was stopped", "/continue"),
     Command("edit_last", "Edit the last question", "Ask it in other words", "/edit"),
     Command("take_back", "Take the last question back", "With its answer; /undo", "/back"),

@@ -312,7 +312,7 @@ class ChatScreen(Screen[None]):
         """Close what lies over the conversation, and go and write."""
         for name in self._wanted:
             self._close_overlay(name)
-        self.set_focus(self.conversation.composer)
+        self.conversation.composer.focus()
 
     def action_retry(self) -> None:
         """Answer the last question again."""
@@ -329,7 +329,51 @@ class ChatScreen(Screen[None]):
             if ref:
                 self.action_retry_with(ref)
 
-        self.app.push_screen(ModelPicker(self._engine.models, once=True), chosen)
+        picker = ModelPicker(self._engine.models, once="Answer again with")
+        self.app.push_screen(picker, chosen)
+
+    def action_compare(self, written: str = "") -> None:
+        """Let two models answer: the last question, or the one written behind `REF`."""
+        if written:
+            self.run_worker(self._compare(written), group="send")
+            return
+        from tui.screens.model_picker import ModelPicker
+
+        def chosen(ref: str | None) -> None:
+            if ref:
+                self.action_compare(ref)
+
+        picker = ModelPicker(self._engine.models, once="Compare with")
+        self.app.push_screen(picker, chosen)
+
+    async def _compare(self, written: str) -> None:
+        conversation = self.conversation
+        ref, *rest = written.split(maxsplit=1)
+        question = "".join(rest)
+        if conversation.answering:
+            self._say("An answer is being written; stop it first.", "warning")
+            return
+        try:
+            own = await self._engine.models.described(self._own_model)
+            other = await self._engine.models.described(ref)
+        except ModelError as error:
+            conversation.composer.give_back(f"/compare {written}")
+            self._say(f"{error.failure.message} {error.failure.next_step}", "error")
+            return
+        if question and not await conversation.send(question):
+            return
+        asked = await conversation.last_question()
+        if asked is None:
+            self._say("There is no question yet; write one behind the model.")
+            return
+        from tui.screens.compare import CompareScreen
+
+        def keep(message: Message | None) -> None:
+            if message is not None:
+                self.run_worker(conversation.bring_back(message), group="retry")
+
+        refs = (own.ref, other.ref)
+        self.app.push_screen(CompareScreen(self, self._engine, asked, refs), keep)
 
     def action_go_on(self) -> None:
         """Let the last answer go on where it was stopped."""
@@ -634,6 +678,11 @@ class ChatScreen(Screen[None]):
                 return not isinstance(self.focused, Composer)
             case _:
                 return True
+
+    @property
+    def _own_model(self) -> str | None:
+        session = self.conversation.session
+        return session.model if session else None
 
     @property
     def _recalls(self) -> bool:

@@ -33,7 +33,7 @@ class ModelPicker(Dialog[str]):
     """Lists what the backends offer; typing filters, Enter chooses and gives the model's ref.
 
     What is not there can be fetched: known embedded models, and anything that is typed from Ollama.
-    With `once`, the choice changes nothing but what the dialog gives.
+    With `once`, which is its title, the choice changes nothing but what the dialog gives.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -49,7 +49,7 @@ class ModelPicker(Dialog[str]):
     ModelPicker OptionList { min-height: 3; }
     """
 
-    def __init__(self, models: Models, *, once: bool = False) -> None:
+    def __init__(self, models: Models, *, once: str = "") -> None:
         super().__init__()
         self._once = once
         self._models = models
@@ -65,7 +65,7 @@ class ModelPicker(Dialog[str]):
     def compose(self) -> ComposeResult:
         """A filter, the list, and what is known of the model under the cursor."""
         with Vertical() as box:
-            box.border_title = "Answer again with" if self._once else "Choose the model"
+            box.border_title = self._once or "Choose the model"
             box.border_subtitle = "enter chooses · f8 deletes · escape closes"
             yield Input(placeholder="Type to filter, or a name to fetch from Ollama")
             yield OptionList()

@@ -316,27 +316,29 @@ class Conversation(Vertical):
         except StorageError as error:
             self.report(error)
 
-    async def send(self, text: str) -> None:
+    async def send(self, text: str) -> bool:
         """Ask, with the files that the text names; what could not be sent goes back.
 
         While an earlier question is edited, it is asked anew in its place.
+
+        Returns:
+            Whether it was sent.
         """
         try:
             whole = await asyncio.to_thread(with_files, text, Path.cwd())
         except AttachmentError as error:
             self.composer.give_back(text)
             self.notify(visible(str(error)), severity="error", timeout=12, markup=False)
-            return
+            return False
         if self._edited is not None and self.session is not None:
-            await self._ask_anew(self.session.id, self._edited, text, whole)
-        else:
-            await self._send(whole, self._engine.send)
+            return await self._ask_anew(self.session.id, self._edited, text, whole)
+        return await self._send(whole, self._engine.send)
 
     async def research(self, question: str) -> None:
         """Ask what is to be looked up; a question that could not be kept goes back."""
         await self._send(question, self._engine.research)
 
-    async def _send(self, text: str, ask: Callable[[str | None, str], Awaitable[Turn]]) -> None:
+    async def _send(self, text: str, ask: Callable[[str | None, str], Awaitable[Turn]]) -> bool:
         async with self._sending:  # or two messages at once would begin two conversations
             await self.settle()
             try:
@@ -354,6 +356,8 @@ class Conversation(Vertical):
             except StorageError as error:
                 self.composer.give_back(text)
                 self.report(error)
+                return False
+        return True
 
     # Branches
 
@@ -379,19 +383,20 @@ class Conversation(Vertical):
         """Leave the question as it was."""
         self.leave_editing()
 
-    async def _ask_anew(self, session_id: str, question: Message, text: str, whole: str) -> None:
+    async def _ask_anew(self, session_id: str, question: Message, text: str, whole: str) -> bool:
         async with self._sending:
             try:
                 turn = await self._engine.edit(session_id, question.id, whole)
             except StorageError as error:
                 self.composer.give_back(text)
                 self.report(error)
-                return
+                return False
             if turn is None:
                 self.composer.give_back(text)
                 self.notify("An answer is being written; stop it first.", severity="warning")
             else:
                 self.leave_editing()
+            return turn is not None
 
     async def go_on(self) -> None:
         """Let the last answer go on where it was stopped."""
