@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from engine.llm.base import ChatRequest
 
 _DIGITS = re.compile(r"\d+")
-_WIDE = re.compile(r"[\u0800-\U0010ffff]")
+_WIDE = re.compile(r"[^\x00-\u07ff]")  # a range of so many would be slow to compile
 _ACCENTED = re.compile(r"[\u0080-\u07ff]")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 

@@ -37,7 +37,6 @@ _ASKED_OF_MODEL = re.compile(
     r"|\byour (?:\w+ )?(?:advice|suggestion|recommend\w*|answer|explanation|opinion|tip)"
 )
 _SAYING = {"suggest", "recommend", "recommendation", "advice", "advise", "explain", "mention"}
-_SAYING_STEMS = frozenset(map(language.stem, _SAYING))
 _FIRST_PERSON = re.compile(r"\b(?:i|i'm|i've|i'd|i'll|me|my|mine|myself|we|our|us)\b")
 
 _ASKS = {
@@ -111,7 +110,8 @@ def read(text: str, speakers: frozenset[str], now: float | None = None) -> Quest
     if not wanted:
         if _ASKED_OF_MODEL.search(low):
             wanted.add("assistant")
-            stems = [stem for stem in stems if stem not in _SAYING_STEMS]
+            saying = set(map(language.stem, _SAYING))  # not before: the stemmer is slow to import
+            stems = [stem for stem in stems if stem not in saying]
         elif _FIRST_PERSON.search(low):
             wanted.add("user")
     months = {
