@@ -61,10 +61,15 @@ class Welcome(Static):
             *self._model(),
             Content.styled(visible(kept), "$foreground 60%"),
         ]
-        lines: list[Content] = []
-        for paragraph in paragraphs:
-            lines += [*(line.center(width) for line in paragraph.wrap(width)), Content("")]
-        return Content("\n").join(lines[:-1])
+        wrapped = [
+            [line.center(width) for line in paragraph.wrap(width)] for paragraph in paragraphs
+        ]
+        height = self.size.height
+        if sum(map(len, wrapped)) > height:
+            del wrapped[0]  # the name is the first thing that can be spared
+        between = [Content("")] if sum(map(len, wrapped)) + len(wrapped) - 1 <= height else []
+        lines = [line for paragraph in wrapped for line in (*paragraph, *between)]
+        return Content("\n").join(lines[: len(lines) - len(between)])
 
     def _model(self) -> list[Content]:
         """Which model answers, and what there is to know about it."""
@@ -73,8 +78,10 @@ class Welcome(Static):
             where = {"embedded": "inside this program", "ollama": "on your Ollama server"}
             place = where.get(info.provider, "on your server")
             answers = Content.assemble((visible(info.name), "bold"), f" answers, {place}.")
-            note = info.note or "ctrl+t chooses another model."
-            return [answers, Content(visible(note))]
+            others = "ctrl+t chooses another model."
+            if info.provider == "embedded":
+                others = f"{info.note} ctrl+t fetches others.".lstrip()
+            return [answers, Content(visible(others))]
         state = models.state
         if state.state in ("fetching", "loading"):
             detail = Content(visible(f"{state.detail[:1].upper()}{state.detail[1:]}."))
@@ -84,7 +91,7 @@ class Welcome(Static):
         if state.state in ("failed", "missing"):
             return [
                 Content.styled(visible(state.detail), "$text-error"),
-                Content("ctrl+t chooses a model; what you send meanwhile is kept."),
+                Content("ctrl+t chooses a model, or fetches one; what you send meanwhile is kept."),
             ]
         return [Content("Looking for a model…")]
 
