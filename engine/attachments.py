@@ -31,6 +31,9 @@ MENTION = re.compile(r'(?<![^\s(\["])@(?:"([^"\n]+)"|([^\s"]+))')
 
 STOPS = ".,;:!?)]'\""
 
+IMAGE = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|RIFF.{4}WEBP", re.DOTALL)
+"""How PNG, JPEG, GIF and WebP files begin."""
+
 
 class AttachmentError(Exception):
     """A file can't be put into a message; the message says which, why, and what would work."""
@@ -78,6 +81,10 @@ def _file(name: str, folder: Path) -> tuple[str, Path] | None:
 
 def _read(name: str, path: Path) -> str:
     try:
+        with path.open("rb") as file:
+            begun = file.read(12)
+        if IMAGE.match(begun):
+            raise AttachmentError(f"{name} is an image; only text files can be attached.")
         size = path.stat().st_size
         if size > LARGEST_BYTES:
             raise AttachmentError(

@@ -61,6 +61,15 @@ def test_what_is_no_text_or_too_large_is_refused_by_name(folder: Path) -> None:
         assert name in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "begun", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"RIFF\n\x00\x00\x00WEBP"]
+)
+def test_an_image_is_refused_as_one_however_large_it_is(begun: bytes, folder: Path) -> None:
+    (folder / "photo.dat").write_bytes(begun + bytes(LARGEST_BYTES))
+    with pytest.raises(AttachmentError, match=r"photo\.dat is an image; only text files"):
+        with_files("@photo.dat", folder)
+
+
 def test_names_are_completed_by_their_last_part_first_and_without_what_nobody_wrote(
     folder: Path,
 ) -> None:
