@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from syrupy.assertion import SnapshotAssertion
 
-SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
+SIZES = {"60x16": (60, 16), "80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
 THEMES = ("scrubjay-dark", "scrubjay-light")
 
 TITLES = ("Plan a weekend in Lima", "Why is the sky blue?", "SQL window functions")
@@ -171,12 +171,20 @@ async def request(chat: Chat) -> None:
     await chat.until_shown("Not sent yet")
 
 
+async def all_settings(chat: Chat) -> None:
+    await reading(chat)
+    await chat.pilot.press("f9")
+    await chat.until_shown("Search for a name or a word")
+    await chat.until_shown("system_prompt")
+
+
 async def rename(chat: Chat) -> None:
     await reading(chat)
     await chat.pilot.press("f2")
     await chat.until_shown("Rename the conversation")
 
 
+SMALLEST = (reading, inspector, models, all_settings)
 EVERYWHERE = (welcome, reading, answering)
 SMALL = (
     fetching,
@@ -191,8 +199,11 @@ SMALL = (
     request,
 )
 
+LARGE = ("80x24", "120x40", "200x60")
+
 CASES = [
-    *((scene, size, theme) for scene in EVERYWHERE for size in SIZES for theme in THEMES),
+    *((scene, size, theme) for scene in EVERYWHERE for size in LARGE for theme in THEMES),
+    *((scene, "60x16", theme) for scene in SMALLEST for theme in THEMES),
     *((scene, "80x24", theme) for scene in SMALL for theme in THEMES),
 ]
 

@@ -91,7 +91,7 @@ async def test_the_links_of_an_answer_begin_with_its_articles(
         assert opened == ["https://a.example/2"]
         await chat.pilot.press("escape", "o")
         await chat.until(lambda: isinstance(chat.app.screen, LinksScreen))
-        await chat.pilot.press("down", "down", "enter")
+        await chat.pilot.press("j", "j", "enter")
         await chat.until(lambda: opened[1:])
         assert opened[1:] == ["https://b.example"]
 

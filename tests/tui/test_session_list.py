@@ -140,7 +140,7 @@ async def test_keys_move_the_cursor_and_enter_opens(engine: Engine) -> None:
         await see(pilot, sessions, "talk 4")
         sessions.focus_rows()
         ids = [session.id for session in sessions._sessions]
-        await pilot.press("down", "down", "up", "enter")
+        await pilot.press("down", "j", "k", "enter")
         await pilot.press("end", "enter", "home", "enter", "pagedown", "enter", "pageup", "enter")
         opened = [message.session_id for message in heard(pilot, SessionList.Opened)]
         assert opened == [ids[1], ids[4], ids[0], ids[4], ids[0]]

@@ -6,8 +6,18 @@ from typing import ClassVar, TypeVar
 
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
+from textual.widgets import OptionList
 
 Result = TypeVar("Result")
+
+
+class Choices(OptionList):
+    """A list to choose from where nothing is typed, so that letters can move the cursor."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", "Down", show=False),
+        Binding("k", "cursor_up", "Up", show=False),
+    ]
 
 
 class Dialog(ModalScreen[Result | None]):

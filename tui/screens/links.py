@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import OptionList
 
 from tui.harmless import visible
-from tui.screens.dialog import Dialog
+from tui.screens.dialog import Choices, Dialog
 from tui.widgets.rows import MUTED, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from textual.app import ComposeResult
+    from textual.widgets import OptionList
 
     from storage.articles import Article
 
@@ -39,7 +39,7 @@ class LinksScreen(Dialog[str | int]):
         with Vertical() as box:
             box.border_title = "Open a link"
             box.border_subtitle = "enter opens it · escape closes"
-            yield OptionList(
+            yield Choices(
                 *(
                     Content.assemble(
                         (f"[{number}] ", "$text-accent"),

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual.containers import Vertical
-from textual.widgets import OptionList
 
-from tui.screens.dialog import Dialog
+from tui.screens.dialog import Choices, Dialog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual.app import ComposeResult
     from textual.content import Content
+    from textual.widgets import OptionList
 
 
 class ChoiceScreen(Dialog[int]):
@@ -30,7 +30,7 @@ class ChoiceScreen(Dialog[int]):
         with Vertical() as box:
             box.border_title = self._title
             box.border_subtitle = self._keys
-            yield OptionList(*self._choices)
+            yield Choices(*self._choices)
 
     def on_option_list_option_selected(self, message: OptionList.OptionSelected) -> None:
         """Give it."""

@@ -46,7 +46,9 @@ class ModelPicker(Dialog[str]):
     DEFAULT_CSS = """
     ModelPicker #about { height: auto; max-height: 6; padding: 0 1; color: $text-muted; }
     ModelPicker #about.-failed { color: $text-error; }
-    ModelPicker OptionList { min-height: 3; }
+    ModelPicker OptionList { min-height: 3; text-wrap: nowrap; text-overflow: ellipsis; }
+    ModelPicker.-low > Vertical { height: 100%; }
+    ModelPicker.-low OptionList { height: 1fr; }
     """
 
     def __init__(self, models: Models, *, once: str = "") -> None:

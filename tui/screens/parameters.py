@@ -36,6 +36,9 @@ class ParametersScreen(Dialog[Parameters]):
         margin: 0;
     }
     ParametersScreen Horizontal Input:focus { background: $primary-muted; }
+    ParametersScreen.-low Horizontal Input, ParametersScreen.-low Horizontal Input:focus {
+        width: 10;
+    }
     ParametersScreen .words { width: 1fr; padding: 0 1; color: $text-muted; text-wrap: nowrap;
         text-overflow: ellipsis; }
     ParametersScreen #trouble { height: auto; color: $text-error; padding: 0 1; }

@@ -49,7 +49,7 @@ class SettingsScreen(Dialog[None]):
         background: $block-cursor-background;
         color: $block-cursor-foreground;
     }
-    SettingsScreen #about { height: auto; max-height: 6; padding: 0 1; color: $text-muted; }
+    SettingsScreen #about { height: auto; max-height: 8; padding: 0 1; color: $text-muted; }
     SettingsScreen #value, SettingsScreen #value:focus {
         display: none;
         background: $primary-muted;

@@ -55,8 +55,8 @@ class RowView(ScrollView, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = named(
         "rows",
         [
-            Binding("up", "cursor(-1)", "Up", show=False),
-            Binding("down", "cursor(1)", "Down", show=False),
+            Binding("up,k", "cursor(-1)", "Up", show=False),
+            Binding("down,j", "cursor(1)", "Down", show=False),
             Binding("pageup", "page(-1)", "Page up", show=False),
             Binding("pagedown", "page(1)", "Page down", show=False),
             Binding("home", "first", "First", show=False),
