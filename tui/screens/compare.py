@@ -71,6 +71,7 @@ class Answer(Vertical):
         self.ref = ref
         self.messages: list[Message] = []
         self._number = number
+        self._told = ""
         self._transcript = Transcript()
         self._under = Static(markup=False)
 
@@ -113,7 +114,9 @@ class Answer(Vertical):
 
     def tell(self, text: str) -> None:
         """Say something under the answer."""
-        self._under.update(text)
+        if text != self._told:  # it is said again with every word
+            self._told = text
+            self._under.update(text)
 
     def enter(self) -> None:
         """Let the keys scroll this answer."""
@@ -170,6 +173,7 @@ class CompareScreen(ModalScreen["Message | None"]):
 
         self._ended = asyncio.Event()
         self._beginning = False
+        self._told = ""
         self._unsubscribe: Callable[[], None] | None = None
 
     def compose(self) -> ComposeResult:
@@ -265,7 +269,9 @@ class CompareScreen(ModalScreen["Message | None"]):
         if self.is_attached:
             escape = "stops the answer" if self._answering else "closes, the newest stays"
             keys = f"1, 2 or enter keeps one · tab goes to the other · escape {escape}"
-            self.query_one("#keys", Static).update(keys)
+            if keys != self._told:  # else each word would lay out the screen
+                self._told = keys
+                self.query_one("#keys", Static).update(keys)
 
     # What a person does
 
