@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+
+MOST_MARKS = 24
+"""Characters without a width of their own that may follow each other; the longest in earnest, the
+flags of regions, have seven. A thousand make a terminal crawl, and paint over the rows around."""
 
 _HARMFUL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
     "\ud800-\udfff]"
 )
+# Where marks may be: nothing that is a word, space or ASCII; and the parts of Korean syllables.
+_MARKS = re.compile(rf"[^\w\s!-~]{{{MOST_MARKS + 1},}}|[\u1160-\u11ff]{{{MOST_MARKS + 1},}}")
 
 
 def visible(text: str) -> str:
     """Show what a terminal would obey as something to read.
 
     Control characters become their Unicode control pictures (`␛`), direction overrides and their
-    like become their code in brackets (`‹202E›`), half a surrogate pair becomes `�`.
+    like become their code in brackets (`‹202E›`), half a surrogate pair becomes `�`. Of marks that
+    are heaped on one character the first are shown, and `‹…›`.
     """
     text = text.replace("\r\n", "\n").removesuffix("\r")
-    return _HARMFUL.sub(_picture, text) if _HARMFUL.search(text) else text
+    if text.isascii() and text.isprintable():
+        return text
+    text = _HARMFUL.sub(_picture, text) if _HARMFUL.search(text) else text
+    return text if text.isascii() else _MARKS.sub(_some, text)
+
+
+def _some(match: re.Match[str]) -> str:
+    """The characters of a run, but for those that are too many marks in a row."""
+    shown: list[str] = []
+    marks = 0
+    for char in match[0]:
+        is_mark = char >= "\u0300" and (
+            unicodedata.category(char) in ("Mn", "Me", "Mc", "Cf") or "\u1160" <= char <= "\u11ff"
+        )
+        marks = marks + 1 if is_mark else 0
+        if marks <= MOST_MARKS:
+            shown.append(char)
+        elif marks == MOST_MARKS + 1:
+            shown.append("‹…›")
+    return "".join(shown)
 
 
 def _picture(match: re.Match[str]) -> str:
