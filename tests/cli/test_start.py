@@ -58,9 +58,9 @@ def test_the_screen_needs_a_terminal(scrubjay: Scrubjay) -> None:
     ("text", "complaint"),
     [
         ("[model", "is not valid TOML"),
-        ("[model]\ntemperature = 'hot'", "$.model.temperature"),
+        ("[model]\ntemperature = 'hot'", "line 2: [model] temperature is 'hot'"),
         ("[modle]\n", "modle"),
-        ("[log]\nlevel = 'chatty'", "use debug, info, warning or error"),
+        ("[log]\nlevel = 'chatty'", "must be “debug” or “info” or “warning” or “error”"),
     ],
 )
 def test_settings_that_can_not_be_used_are_told_in_a_line(

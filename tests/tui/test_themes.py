@@ -138,7 +138,9 @@ def colours(home: Path, **variables: str) -> set[bytes]:
 
 
 def test_the_linux_console_gets_its_16_colours_and_no_other(tmp_path: Path) -> None:
-    for sequence in colours(tmp_path, TERM="linux"):
+    sent = colours(tmp_path, TERM="linux")
+    assert any(b"96" in sequence.split(b";") for sequence in sent)  # high contrast has that cyan
+    for sequence in sent:
         for number in sequence.split(b";"):
             code = int(number or 0)
             assert code < 38 or 39 <= code < 48 or code == 49 or 90 <= code <= 107, sequence
