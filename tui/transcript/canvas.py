@@ -149,12 +149,16 @@ class Canvas(ScrollView):
             self.refresh_bindings()
 
     def feed(self, message_id: str, text: str = "", thinking: str = "") -> None:
-        """More of a streaming answer has come. It is shown at once, or with the next frame."""
+        """More of a streaming answer has come. It is shown at once, or with the next frame.
+
+        The status line gives way to it.
+        """
         live = self._layout.live.get(message_id)
         if live is None:
             log.debug("a delta for a message that is not streaming here: %s", message_id)
             return
         live.add(text, thinking)
+        live.status = ""
         self._show_soon()
 
     def set_status(self, message_id: str, text: str) -> None:

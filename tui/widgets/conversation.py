@@ -144,7 +144,6 @@ class Conversation(Vertical):
         """What was being written before that."""
 
         self._warm_until = 0.0
-        self._status_of = ""
         self.session: Session | None = None
         self.last: Message | None = None
 
@@ -665,11 +664,7 @@ class Conversation(Vertical):
                 self._show_status()
             case AnswerRead(message_id=message_id, share=share):
                 self.transcript.set_status(message_id, f"reading the prompt {share:.0%}")
-                self._status_of = message_id
             case AnswerDelta(message_id=message_id, text=text, thinking=thinking):
-                if self._status_of == message_id:
-                    self.transcript.set_status(message_id, "")
-                    self._status_of = ""
                 self.transcript.feed(message_id, text=text, thinking=thinking)
             case AnswerEnded(message=message):
                 self.transcript.tell_calls({call.id: "waiting" for call in message.tool_calls})
@@ -724,7 +719,6 @@ class Conversation(Vertical):
                 status = "queued · answered after the one above"
             else:
                 status = _looking_up(turn) or self._waiting()
-                self._status_of = answer.id
             self.transcript.set_status(answer.id, status)
 
     def _waiting(self) -> str:
