@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import gc
 import json
 import logging
@@ -197,8 +198,7 @@ class Soak:
                 await self._for_a_while()
                 await self._settle()
                 await self._look_at_the_ledger()
-                gc.collect()
-                self.memory.append(psutil.Process().memory_info().rss)
+                self.memory.append(_memory())
         self.faults.update(backend.faults)
         self.faults.update({f"service {name}": n for name, n in services.faults.items()})
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
@@ -225,8 +225,7 @@ class Soak:
             await act()
             await asyncio.sleep(self._chance.uniform(0, 0.05))
             if not self.memory and time.monotonic() > began + WARM_SECONDS:
-                gc.collect()
-                self.memory.append(psutil.Process().memory_info().rss)
+                self.memory.append(_memory())
 
     # What the pilot does
 
@@ -403,6 +402,15 @@ async def _every(store: Store, session_id: str) -> list[Message]:
     ):
         kept += [placed.message for placed in page]
     return kept
+
+
+def _memory() -> int:
+    """What the process holds, in bytes, without what its allocator merely keeps for later."""
+    gc.collect()
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library has no such thing
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
+    return int(psutil.Process().memory_info().rss)
 
 
 def _lock(path: Path, seconds: float) -> None:
