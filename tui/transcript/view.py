@@ -383,8 +383,19 @@ class Transcript(Canvas, can_focus=True):
 
     def action_ask(self, what: str) -> None:
         """Ask the screen to do something with the current message."""
-        if (message := self.current) is not None:
+        message = self._branching if what in ("previous", "next") else self.current
+        if message is not None:
             self.post_message(self.Asked(what, message))
+
+    @property
+    def _branching(self) -> Message | None:
+        """The current message or the nearest above it that has alternatives."""
+        current = self.current
+        if current is None:
+            return None
+        positions = map(self._layout.position_of, self._layout.branches)
+        above = [one for one in positions if one is not None and one <= current.position]
+        return self._layout.message(max(above)) if above else None
 
     def _can_be(self, what: object, message: Message | None) -> bool:
         """Whether that can be done with a message."""
@@ -408,7 +419,8 @@ class Transcript(Canvas, can_focus=True):
         if action == "unmark":
             return self._mark is not None
         if action == "ask":
-            return self._can_be(parameters[0], self.current)
+            walks = parameters[0] in ("previous", "next")
+            return self._can_be(parameters[0], self._branching if walks else self.current)
         if action in ("find_next", "find_previous"):
             return self._finder is not None
         return True
