@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,8 @@ def set_up(file: Path, level: str) -> None:
         logging.getLogger(name).setLevel(number)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        # For its owner alone, as everything else is.
+        os.close(os.open(file, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
         kept = RotatingFileHandler(file, maxBytes=LONGEST, backupCount=1, encoding="utf-8")
     except OSError:
         root.addHandler(logging.NullHandler())

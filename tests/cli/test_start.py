@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -96,6 +97,7 @@ def test_what_was_asked_and_answered_is_not_in_the_log(answering: Scrubjay) -> N
     asked = answering.run("ask", "Tell of the pomegranate.", SCRUBJAY_LOG_LEVEL="debug")
     assert asked.code == 0
     answering.run("ask", "--model", "embedded:nobody", "Tell of the pomegranate.")
+    assert stat.S_IMODE(answering.paths.log_file.stat().st_mode) == 0o600
     log = answering.paths.log_file.read_text(encoding="utf-8")
     assert "pomegranate" not in log
     assert asked.out.strip() not in log
