@@ -162,15 +162,15 @@ def _instructions(persona: str, config_dir: Path) -> str:
 
 
 PARAMETER_WORDS = {
-    "temperature": "0 says the likeliest; more is more varied",
-    "top_p": "only the likeliest words of this share, 0 to 1",
+    "temperature": "0 says the likeliest, more varies",
+    "top_p": "the likeliest words of this share",
     "seed": "the same seed, the same answer",
     "max_tokens": "longest answer, in tokens",
     "context_length": "the window, in tokens",
     "stop": "words at which the answer ends",
-    "think": "true or false, for models that can think aloud",
-    "keep_alive": "how long Ollama keeps the model, such as 10m",
+    "think": "true or false, where a model can",
+    "keep_alive": "for so long Ollama keeps it: 10m",
     "persona": "whose instructions it gets",
-    "recall": "true or false: whether it remembers here",
+    "recall": "true or false: memories brought back",
 }
 """What each is, in a few words."""

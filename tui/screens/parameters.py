@@ -32,7 +32,7 @@ class ParametersScreen(Dialog[Parameters]):
     ParametersScreen Horizontal { height: 1; }
     ParametersScreen Label { width: 16; }
     ParametersScreen Horizontal Input, ParametersScreen Horizontal Input:focus {
-        width: 20;
+        width: 12;
         margin: 0;
     }
     ParametersScreen Horizontal Input:focus { background: $primary-muted; }

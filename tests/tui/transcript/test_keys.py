@@ -249,16 +249,16 @@ async def test_from_question_to_question() -> None:
     async with app.run_test(size=(60, 20)) as pilot:
         await settled(pilot)
         visited = []
-        for _ in range(120):
+        for _ in range(40):
             await pilot.press("left_curly_bracket")
             await app.workers.wait_for_complete()
             assert app.transcript.current is not None
             visited.append(app.transcript.current.position)
-        assert visited == list(range(298, 58, -2))
+        assert visited == list(range(298, 218, -2))
         await pilot.press("right_curly_bracket")
         await app.workers.wait_for_complete()
         assert app.transcript.current is not None
-        assert app.transcript.current.position == 62
+        assert app.transcript.current.position == 222
 
 
 async def test_from_code_to_code() -> None:
