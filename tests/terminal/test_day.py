@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import storage.blocking
 from tests.terminal.app import (
     ENTER,
     ESCAPE,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from storage.records import Message
     from tests.terminal.screen import Terminal
 
 TAB = "\t"
@@ -45,9 +47,14 @@ def start(home: Path) -> Terminal:
 
 
 def talk(text: str) -> str:
-    """The conversation on the screen; not the line at its left, the scroll bar and notices."""
+    """The conversation on the screen; not the line at its left, nor the scroll bar."""
     rows = text.partition("╭")[0].splitlines()[1:]
-    return "\n".join(row[3:77].partition("▌")[0].rstrip() for row in rows).strip()
+    return "\n".join(row[3:77].rstrip() for row in rows).strip()
+
+
+def uncovered(text: str) -> bool:
+    """A condition: no notice lies over the conversation."""
+    return "▌" not in text
 
 
 def answer_to(question: str, text: str) -> str:
@@ -108,6 +115,13 @@ def search(terminal: Terminal, word: str, question: str) -> None:
     terminal.wait_for(lambda text: question in at_cursor(text))
 
 
+def shown_branch(home: Path, question: str) -> list[Message]:
+    """What was kept of the conversation that a question began: the messages of the shown branch."""
+    with storage.blocking.open(home / ".local/share/scrubjay/scrubjay.db") as store:
+        talks = [store.messages.tail(session.id, 10) for session in store.sessions.list()]
+    return next(talk for talk in talks if talk and talk[0].content == question)
+
+
 def test_a_day(tmp_path: Path) -> None:
     notes = tmp_path / "notes.md"
     with start(tmp_path) as terminal:
@@ -118,7 +132,8 @@ def test_a_day(tmp_path: Path) -> None:
         ask(terminal, LONG_QUESTION)
         terminal.wait_for(lambda text: len(answer_to(LONG_QUESTION, text).split()) >= 8)
         terminal.keys(ESCAPE)
-        stopped = answer_to(LONG_QUESTION, terminal.wait_for(STOPPED))
+        terminal.wait_for(STOPPED)
+        stopped = answer_to(LONG_QUESTION, terminal.wait_for(uncovered))
         command(terminal, "/set max_tokens 30")
 
         to_question(terminal, LONG_QUESTION)
@@ -131,7 +146,8 @@ def test_a_day(tmp_path: Path) -> None:
 
         to_question(terminal, ANEW)
         terminal.wait_for("‹ 2/2 ›")
-        in_verse, verse = talk(terminal.text), answer_to(ANEW, terminal.text)
+        terminal.wait_for(uncovered)
+        in_verse = talk(terminal.text)
         terminal.keys("<")
         terminal.wait_for("‹ 1/2 ›")
         terminal.wait_for(lambda text: answer_to(LONG_QUESTION, text) == stopped)
@@ -142,6 +158,7 @@ def test_a_day(tmp_path: Path) -> None:
         terminal.wait_for("smollm2-135m answers")
         ask(terminal, NOON)
         terminal.wait_for(answered(NOON))
+        terminal.wait_for(uncovered)
         acorns = talk(terminal.text)
 
         search(terminal, "blue", MORNING)
@@ -158,10 +175,10 @@ def test_a_day(tmp_path: Path) -> None:
         assert terminal.wait_for_end() == 0
 
     exported = notes.read_text()
-    assert MORNING in exported
-    assert ANEW in exported
-    assert set(re.findall(r"\w+", verse)) <= set(re.findall(r"\w+", exported))
     assert NOON not in exported
+    said = shown_branch(tmp_path, MORNING)
+    assert [message.content for message in said[::2]] == [MORNING, ANEW]
+    assert all(message.content.rstrip() in exported for message in said)
 
     with start(tmp_path) as terminal:
         terminal.wait_for("smollm2-135m answers")
