@@ -78,7 +78,10 @@ class Run:
             lambda _, context: self.problems.append(f"on the loop: {context}")
         )
         parrot, services, ledger = Parrot(self._seed), Services(self._seed), Ledger(self._seed)
-        async with serving(parrot) as server, serving(services) as sources:
+        async with (
+            serving(parrot, remembers=False) as server,
+            serving(services, remembers=False) as sources,
+        ):
             settings = Settings(
                 model=ModelSettings(default=REF, max_tokens=16),
                 ollama=OllamaSettings(host=server.url),

@@ -52,15 +52,16 @@ Handler: TypeAlias = Callable[[Request, Reply], Awaitable[None]]
 
 
 class Server:
-    """Answers with a handler; remembers what it was asked.
+    """Answers with a handler; remembers what it was asked, unless it is told not to.
 
     Attributes:
         requests: Everything that was asked.
         open: Connections that are open now.
     """
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, *, remembers: bool = True) -> None:
         self.handler = handler
+        self.remembers = remembers
         self.requests: list[Request] = []
         self.open = 0
         self.port = 0
@@ -110,7 +111,8 @@ class Server:
                 at=asyncio.get_running_loop().time(),
                 body=await reader.readexactly(int(headers.get("content-length", 0))),
             )
-            self.requests.append(request)
+            if self.remembers:
+                self.requests.append(request)
             answering = asyncio.ensure_future(self._answer(request, writer))
             gone = asyncio.ensure_future(reader.read())  # returns when the client leaves
             await asyncio.wait([answering, gone], return_when=asyncio.FIRST_COMPLETED)
@@ -130,8 +132,8 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[Server]:
-    server = Server(handler)
+async def serving(handler: Handler, *, remembers: bool = True) -> AsyncIterator[Server]:
+    server = Server(handler, remembers=remembers)
     await server.start()
     try:
         yield server
