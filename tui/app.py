@@ -21,6 +21,7 @@ from tui.attention import Attention
 from tui.bindings import unknown
 from tui.commands import Commands
 from tui.harmless import visible
+from tui.letting_go import share_backgrounds
 from tui.screens.chat import ChatScreen
 from tui.themes import DEFAULT, THEMES, for_16_colours, own_themes
 
@@ -84,6 +85,7 @@ class ScrubjayApp(App[None]):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
+        share_backgrounds()
         self.engine = engine
         own = own_themes(engine.paths.config_dir / "themes")
         for theme in (*THEMES, *own.themes):
