@@ -693,8 +693,9 @@ class Conversation(Vertical):
 
     def _turned(self) -> None:
         self._show_status()
-        self.run_worker(self._tell_branches(), group="branches", exclusive=True)
-        self.run_worker(self._tell_waiting(), group="waiting", exclusive=True)
+        # Not begun here: what the next one replaces before its first step would never be awaited.
+        self.run_worker(self._tell_branches, group="branches", exclusive=True)
+        self.run_worker(self._tell_waiting, group="waiting", exclusive=True)
         self.post_message(self.Busy())
 
     def _show(self, session: Session | None, last: Message | None) -> None:

@@ -155,7 +155,7 @@ class MemoryPanel(Panel):
         self._end_filtering()
 
     def _measure(self) -> None:
-        self.run_worker(self._read_vitals(), group="vitals", exclusive=True)
+        self.run_worker(self._read_vitals, group="vitals", exclusive=True)
 
     async def _read_vitals(self) -> None:
         self._vitals = await vitals.measure()
@@ -166,7 +166,7 @@ class MemoryPanel(Panel):
             self.call_later(self._count)
 
     def _count(self) -> None:
-        self.run_worker(self._read_figures(), group="figures", exclusive=True)
+        self.run_worker(self._read_figures, group="figures", exclusive=True)
 
     async def _read_figures(self) -> None:
         try:
