@@ -38,6 +38,7 @@ from engine.pins import can_be_pinned, pinned_ids
 from storage.errors import StorageError
 from storage.records import Role
 from tui.harmless import visible
+from tui.latest import run_latest
 from tui.widgets.completions import MOST, Completions
 from tui.widgets.composer import Composer
 from tui.widgets.welcome import Welcome
@@ -693,9 +694,8 @@ class Conversation(Vertical):
 
     def _turned(self) -> None:
         self._show_status()
-        # Not begun here: what the next one replaces before its first step would never be awaited.
-        self.run_worker(self._tell_branches, group="branches", exclusive=True)
-        self.run_worker(self._tell_waiting, group="waiting", exclusive=True)
+        run_latest(self, self._tell_branches, "branches")
+        run_latest(self, self._tell_waiting, "waiting")
         self.post_message(self.Busy())
 
     def _show(self, session: Session | None, last: Message | None) -> None:
