@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.screen import Screen
 
+from engine.arenas import share_arenas
 from engine.events import (
     AnswerEnded,
     Event,
@@ -163,6 +164,7 @@ class ChatScreen(Screen[None]):
         self.set_timer(SECOND_REST, self._find_model)
 
     def _find_model(self) -> None:
+        share_arenas()
         self._engine.models.find()
         if self._engine.settings.memory.recall:
             self._engine.load_memory()
