@@ -90,7 +90,11 @@ class Workers:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(LONGEST_SECONDS):
-                return await loop.run_in_executor(executor, partial(function, *args, **kwargs))
+                try:
+                    running = loop.run_in_executor(executor, partial(function, *args, **kwargs))
+                except RuntimeError as error:  # one that breaks this moment may say it is shut down
+                    raise BrokenExecutor(str(error)) from error
+                return await running
         except (BrokenExecutor, TimeoutError):
             kill()
             if self._executor is executor:
