@@ -15,7 +15,7 @@ LEAST = 64
 
 
 class Grown:
-    """An array with room behind its end. Room that was never written to takes no memory.
+    """An array with room behind its end.
 
     Args:
         dtype: Of its values.
@@ -23,7 +23,7 @@ class Grown:
     """
 
     def __init__(self, dtype: Any, parts: Sequence[NDArray[Any]] = ()) -> None:
-        self._room = np.zeros(LEAST, dtype)
+        self._room = np.zeros(sum(map(len, parts)) + LEAST, dtype)
         self._size = 0
         for part in parts:
             self.extend(part)
@@ -52,6 +52,6 @@ class Grown:
         return self._room[: self._size]
 
     def _make_room(self, size: int) -> None:
-        room = np.zeros((self._size + size) * 3 // 2, self._room.dtype)
+        room = np.zeros(size + len(self._room) * 9 // 8, self._room.dtype)
         room[: self._size] = self.view
         self._room = room

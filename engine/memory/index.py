@@ -40,6 +40,9 @@ REMEMBERED = 30_000
 LARGER = 4
 """A segment that is not so many times larger than what follows it is joined with that."""
 
+BLOCK = 50_000
+"""So many messages are read from the disk at a time."""
+
 COLUMNS = {
     "keys": np.int64,
     "lengths": np.uint16,
@@ -89,10 +92,10 @@ class LexicalIndex:
         self.spread = Grown(np.int32, [self._kept_spread()] if segments else [])
         """In how many messages each stem is."""
 
-        columns = {
-            name: Grown(dtype, [segment.column(name) for segment in segments])
-            for name, dtype in COLUMNS.items()
-        }
+        columns = {}
+        for name, dtype in COLUMNS.items():
+            columns[name] = Grown(dtype, [segment.column(name) for segment in segments])
+            self.let_go()
         self.keys = columns["keys"]
         self.lengths = columns["lengths"]
         """How many stems there are in each message."""
@@ -162,6 +165,11 @@ class LexicalIndex:
     def number_of_session(self, session: str) -> int:
         """A session's number; -1 when nothing was said in it."""
         return self._sessions.get(session)
+
+    def is_common(self, stem: str) -> bool:
+        """Whether more than half of the messages hold a stem, so that it tells nothing."""
+        number = self.number(stem)
+        return number >= 0 and 2 * int(self.spread.view[number]) > len(self)
 
     def family(self, stem: str) -> list[int]:
         """The stems that begin with the same letters, itself among them."""
@@ -276,22 +284,29 @@ class LexicalIndex:
 
     def _link_all(self) -> None:
         """Work out the links and lengths that follow from what is kept."""
-        size = len(self)
-        following = np.full(size, -1, np.int32)
-        previous, lengths = self.previous.view, self.lengths.view
-        there = np.flatnonzero(previous >= 0)
-        following[previous[there]] = there  # of several, the last stays
-        self.following = Grown(np.int32, [following])
+        previous, lengths, session = self.previous.view, self.lengths.view, self.session.view
+        following = np.full(len(self), -1, np.int32)
         tails = np.full(self.sessions, -1, np.int32)
-        tails[self.session.view] = np.arange(size)
+        sums = np.zeros(self.sessions, np.int64)
+        for start in range(0, len(self), BLOCK):
+            block = slice(start, start + BLOCK)
+            there = start + np.flatnonzero(previous[block] >= 0)
+            following[previous[there]] = there  # of several, the last stays
+            tails[session[block]] = np.arange(start, start + len(session[block]))
+            np.add.at(sums, session[block], lengths[block])
+        self.following = Grown(np.int32, [following])
         self._tails = Grown(np.int32, [tails])
         """The last message of each session."""
 
-        sums = np.bincount(self.session.view, lengths, minlength=self.sessions)
         self._session_lengths = Grown(np.int64, [sums])
-        self._length = int(lengths.sum(dtype=np.int64))
-        self._window = self._length + int(lengths[previous[there]].sum(dtype=np.int64))
-        self._window += int(lengths[following[following >= 0]].sum(dtype=np.int64))
+        self._length = int(sums.sum())
+        self._window = self._length
+        """The sum of the lengths of all messages, each with the two beside it."""
+
+        for links in (previous, following):
+            for start in range(0, len(self), BLOCK):
+                linked = links[start : start + BLOCK]
+                self._window += int(lengths[linked[linked >= 0]].sum(dtype=np.int64))
 
     def _link(self, doc: int, session: int, position: int, length: int) -> None:
         """Put a message behind the last one that stands before it; a new branch cuts an old one."""

@@ -44,6 +44,7 @@ TERMS = 32
 ASKED = ("when", "duration", "place", "reason", "plan", "judgement", "title")
 """The forms of an answer that count with a message's own form."""
 
+
 class Signals(msgspec.Struct):
     """What speaks for some messages under a question."""
 
@@ -205,16 +206,18 @@ def signals(
         meaning: The question's vector, and those of the messages.
     """
     match = Matches(index, question)
-    docs = everything = np.arange(match.size)
-    if barred is not None:
-        docs = everything = np.delete(everything, barred)
-    if len(docs) > CANDIDATES:
-        docs = _promising(match, everything)
+    barred = np.zeros(0, np.intp) if barred is None else barred
+    docs = everything = np.zeros(0, np.intp)
+    if meaning is not None or match.size - len(barred) <= CANDIDATES:
+        docs = everything = np.delete(np.arange(match.size), barred)
+    if match.size - len(barred) > CANDIDATES:
+        docs = _promising(match, barred)
         if meaning is not None:
             near = meaning.vectors.nearness(meaning.question, everything)
             docs = np.union1d(docs, everything[np.argpartition(-near, NEAREST)[:NEAREST]])
-        docs = np.sort(docs)
     columns: dict[str, Column] = {}
+    if not len(docs):
+        return Signals(docs, columns)
     if meaning is not None:
         _meaning(columns, index, meaning, docs, everything)
     _words(columns, match, docs)
@@ -227,12 +230,18 @@ def signals(
     return Signals(docs, columns)
 
 
-def _promising(match: Matches, docs: Docs) -> Docs:
-    """The messages that promise most by their words."""
-    rough = 0.5 * _share(match.sessions)[match.index.session.view]
+def _promising(match: Matches, barred: Docs) -> Docs:
+    """The messages that promise most by their words, in order."""
+    rough = _share(match.sessions)[match.index.session.view]
+    rough *= np.float32(0.5)
     for scores, weight in ((match.own, 1.0), (match.window, 1.0), (match.kindred, 0.5)):
-        rough += np.float32(weight) * _share(scores)
-    return docs[np.argpartition(-rough[docs], CANDIDATES)[:CANDIDATES]]
+        rough += np.float32(weight) / max(float(scores.max(initial=0.0)), 1e-6) * scores
+    rough[barred] = -1
+    docs = np.flatnonzero(rough > 0)
+    if len(docs) > CANDIDATES:
+        docs = docs[np.argpartition(-rough[docs], CANDIDATES)[:CANDIDATES]]
+    docs.sort()
+    return docs
 
 
 def _meaning(
@@ -348,6 +357,8 @@ def _asked(columns: dict[str, Column], question: Question) -> None:
 
 def _most_telling(index: LexicalIndex, question: Question) -> list[str]:
     stems = list(dict.fromkeys(question.stems))
+    if len(index) > CANDIDATES:
+        stems = [stem for stem in stems if not index.is_common(stem)]
     if len(stems) <= TERMS:
         return stems
     known = {stem: number for stem in stems if (number := index.number(stem)) >= 0}

@@ -150,6 +150,8 @@ class Shelf:
         if vector is not None and self.vectors.serve(index, vector):
             meant = Meant(vector, self.vectors)
         found = signals(index, self.topics, asked, barred=barred, meaning=meant)
+        if not len(found.docs):
+            return Ranked()
         grounds = _grounds(found, BY_GROUND)
         chances = likelihood(found.columns, grounds)
         if meant is not None:

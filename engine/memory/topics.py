@@ -77,15 +77,12 @@ class Topics:
         wanted = self._padded[self._rows[known]].sum(axis=0)
         wanted /= max(float(np.linalg.norm(wanted)), 1e-6)
         links = (index.previous.view[docs], index.following.view[docs])
-        there = np.zeros(len(index) + 1, np.bool_)
-        for link in (docs, *links):
-            there[link] = True
-        there[-1] = False  # where -1 leads, which is no neighbour
-        vectors = self._vectors(index, np.flatnonzero(there))
-        places = there.cumsum() - 1
-        joined = vectors[places[docs]]
+        near = np.unique(np.concatenate([docs, *links]))
+        near = near[near >= 0]
+        vectors = self._vectors(index, near)
+        joined = vectors[np.searchsorted(near, docs)]
         for link in links:
-            joined[link >= 0] += NEIGHBOURS * vectors[places[link[link >= 0]]]
+            joined[link >= 0] += NEIGHBOURS * vectors[np.searchsorted(near, link[link >= 0])]
         cosines: NDArray[np.float32] = joined @ wanted
         cosines /= np.maximum(np.linalg.norm(joined, axis=1), 1e-6)
         return cosines
@@ -104,11 +101,14 @@ class Topics:
         fits = stems < self.known
         places, stems = places[fits], stems[fits]
         vectors = np.zeros((len(docs), DIMENSIONS), np.float32)
-        if len(places):
-            firsts = np.flatnonzero(np.diff(places, prepend=-1))
-            sums = np.add.reduceat(self._padded[self._rows[stems]], firsts, axis=0)
-            weights = np.add.reduceat(index.idf(stems) ** 2, firsts)
-            vectors[places[firsts]] = sums / np.sqrt(weights)[:, None]
+        rows = self._rows[stems]
+        told = rows < len(self.common)
+        if told.any():
+            firsts = np.flatnonzero(np.diff(places[told], prepend=-1))
+            docs_told = places[told][firsts]
+            sums = np.add.reduceat(self.basis[rows[told]], firsts, axis=0)
+            weights = np.bincount(places, index.idf(stems) ** 2)[docs_told]
+            vectors[docs_told] = sums / np.sqrt(weights)[:, None]
         return vectors
 
 
