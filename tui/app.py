@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App
-
 import assets
 from engine.config import SettingsError
 from engine.engine import Engine
@@ -23,6 +21,7 @@ from tui.commands import Commands
 from tui.harmless import visible
 from tui.screens.chat import ChatScreen
 from tui.themes import DEFAULT, THEMES, for_16_colours, own_themes
+from tui.transcript.pace import KeysTold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +73,7 @@ def _collect_garbage_again() -> None:
     gc.enable()
 
 
-class ScrubjayApp(App[None]):
+class ScrubjayApp(KeysTold):
     """Scrubjay on the screen. The engine is opened and closed by whoever makes the app."""
 
     TITLE = "Scrubjay"

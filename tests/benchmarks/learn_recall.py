@@ -158,7 +158,7 @@ def shelved(conversation: Conversation) -> tuple[Shelf, dict[str, int]]:
                 at=moment + place,
             )
             rows[turn["id"]] = shelf.index.add(entry)
-    shelf.topics.update(shelf.index)
+    shelf.settle()
     return shelf, rows
 
 
