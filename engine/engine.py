@@ -390,9 +390,11 @@ class Engine:
                 text = f"{file} can't be read: {error.strerror or error}."
                 self.events.emit(Notice(text=text, severity="error"))
             else:
-                severity = "warning" if report.problem else "information"
                 text = f"{report.problem} {report.summary}".lstrip()
-                self.events.emit(Notice(text=text, severity=severity))
+                problem = bool(report.problem)
+                self.events.emit(
+                    Notice(text=text, severity="warning" if problem else "information")
+                )
 
         return self.pool.submit("import conversations", Lane.UPKEEP, take_in, key="import")
 

@@ -29,8 +29,8 @@ from storage.errors import StorageError
 from storage.records import Role
 from tui.bindings import named
 from tui.commands import SLASH, read_slash, run
-from tui.harmless import visible
 from tui.remembering import Remembering
+from tui.telling import tell, tell_error
 from tui.widgets.composer import Composer
 from tui.widgets.conversation import Conversation
 from tui.widgets.key_bar import KeyBar
@@ -38,7 +38,6 @@ from tui.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
-    from typing import Literal
 
     from textual import events
     from textual.app import ComposeResult
@@ -170,7 +169,7 @@ class ChatScreen(Screen[None]):
     def _hear(self, event: Event) -> None:
         match event:
             case Notice(text=text, severity=severity):
-                self._say(text, severity)
+                tell(self, text, severity)
             case AnswerEnded(message=message) if message.session_id != self._session_id:
                 self.run_worker(self._mark_unread(message.session_id, True), group="unread")
             case SettingsChanged(settings=settings):
@@ -195,15 +194,6 @@ class ChatScreen(Screen[None]):
         if settings.memory.recall:
             self._engine.load_memory()
         self._tell_session()
-
-    def _say(self, text: str, severity: str = "information") -> None:
-        known: dict[str, Literal["information", "warning", "error"]] = {
-            "warning": "warning",
-            "error": "error",
-        }
-        level = known.get(severity, "information")
-        timeout = 4 if level == "information" else 12
-        self.notify(visible(text), severity=level, timeout=timeout, markup=False)
 
     # Panes
 
@@ -351,20 +341,20 @@ class ChatScreen(Screen[None]):
         ref, *rest = written.split(maxsplit=1)
         question = "".join(rest)
         if conversation.answering:
-            self._say("An answer is being written; stop it first.", "warning")
+            tell(self, "An answer is being written; stop it first.", "warning")
             return
         try:
             own = await self._engine.models.described(self._own_model)
             other = await self._engine.models.described(ref)
         except ModelError as error:
             conversation.composer.give_back(f"/compare {written}")
-            self._say(f"{error.failure.message} {error.failure.next_step}", "error")
+            tell(self, f"{error.failure.message} {error.failure.next_step}", "error")
             return
         if question and not await conversation.send(question):
             return
         asked = await conversation.last_question()
         if asked is None:
-            self._say("There is no question yet; write one behind the model.")
+            tell(self, "There is no question yet; write one behind the model.")
             return
         from tui.screens.compare import CompareScreen
 
@@ -384,19 +374,19 @@ class ChatScreen(Screen[None]):
         if question := await self.conversation.last_question():
             self.conversation.edit(question)
         else:
-            self._say("There is no question to edit yet.")
+            tell(self, "There is no question to edit yet.")
 
     async def action_take_back(self) -> None:
         """Take the last question back, and its answer with it."""
         if question := await self.conversation.last_question():
             await self._take_back(question)
         else:
-            self._say("There is no question to take back yet.")
+            tell(self, "There is no question to take back yet.")
 
     async def _take_back(self, message: Message) -> None:
         if await self.conversation.take_back(message):
             self._deleted.append(message)
-            self._say("Took it back, with what followed. /undo brings it back.")
+            tell(self, "Took it back, with what followed. /undo brings it back.")
 
     async def action_find(self, text: str = "") -> None:
         """Find words in the conversation."""
@@ -410,10 +400,10 @@ class ChatScreen(Screen[None]):
         """Copy the last answer as it was written."""
         last = self.conversation.last
         if last is None or last.role is not Role.ASSISTANT or not last.content:
-            self._say("There is no answer to copy yet.")
+            tell(self, "There is no answer to copy yet.")
             return
         self.app.copy_to_clipboard(last.content)
-        self._say("Copied the last answer.")
+        tell(self, "Copied the last answer.")
 
     async def action_export(self, wanted: str = "") -> None:
         """Write the conversation to a file: Markdown, or the format that is named."""
@@ -421,19 +411,19 @@ class ChatScreen(Screen[None]):
 
         session = self.conversation.session
         if session is None:
-            self._say("There is nothing to export.")
+            tell(self, "There is nothing to export.")
             return
         format, file = export.wanted(wanted, session)
         try:
             await export.save(export.pieces(self._engine.library, session, format), file)
         except FileExistsError:
-            self._say(f"{file} is there already; name another after /export.", "warning")
+            tell(self, f"{file} is there already; name another after /export.", "warning")
         except OSError as error:
-            self._say(f"{file} can't be written: {error.strerror}.", "error")
+            tell(self, f"{file} can't be written: {error.strerror}.", "error")
         except StorageError as error:
-            self.conversation.report(error)
+            tell_error(self, error)
         else:
-            self._say(f"Exported to {file.absolute()}")
+            tell(self, f"Exported to {file.absolute()}")
 
     def action_import_file(self, name: str = "") -> None:
         """Take in conversations from a file; the Workers tab shows how far it has come."""
@@ -485,7 +475,7 @@ class ChatScreen(Screen[None]):
     async def action_recall(self, wanted: str = "") -> None:
         """Let this conversation remember, or not; if neither is said, the other way round."""
         if wanted not in ("", "on", "off"):
-            self._say("/recall on, or /recall off.", "warning")
+            tell(self, "/recall on, or /recall off.", "warning")
             return
         on = wanted == "on" if wanted else not self._recalls
         recall = None if on == self._engine.settings.memory.recall else on
@@ -493,17 +483,18 @@ class ChatScreen(Screen[None]):
         await self.conversation.set_parameters(parameters)
         self._tell_session()
         self.refresh_bindings()
-        self._say(
+        tell(
+            self,
             "This conversation remembers again."
             if on
-            else "Nothing is brought back from memory in this conversation. /recall on ends that."
+            else "Nothing is brought back from memory in this conversation. /recall on ends that.",
         )
 
     def action_rename(self, title: str = "") -> None:
         """Give the conversation another title; ask for it if none is given."""
         session = self.conversation.session
         if session is None:
-            self._say("A conversation gets its title with its first message.")
+            tell(self, "A conversation gets its title with its first message.")
         elif title:
             self.run_worker(self._rename(session.id, title), group="rename")
         else:
@@ -519,27 +510,27 @@ class ChatScreen(Screen[None]):
         try:
             await self._engine.library.rename(session_id, title)
         except StorageError as error:
-            self.conversation.report(error)
+            tell_error(self, error)
 
     async def action_delete(self) -> None:
         """Take the conversation out of the list; it can be brought back."""
         session = self.conversation.session
         if session is None:
-            self._say("There is nothing to delete.")
+            tell(self, "There is nothing to delete.")
             return
         try:
             for turn in reversed(self._engine.turns(session.id)):
                 await turn.stop()
             await self._engine.library.delete(session.id)
         except StorageError as error:
-            self.conversation.report(error)
+            tell_error(self, error)
             return
-        self._say(f"Deleted “{session.title}”. /undo brings it back.")
+        tell(self, f"Deleted “{session.title}”. /undo brings it back.")
 
     async def action_undo(self) -> None:
         """Bring back what was deleted or taken back last; forget what was remembered since."""
         if not self._deleted:
-            self._say("Nothing was deleted in this run.")
+            tell(self, "Nothing was deleted in this run.")
             return
         last = self._deleted[-1]
         if isinstance(last, Kept):
@@ -554,7 +545,7 @@ class ChatScreen(Screen[None]):
         try:
             session = await self._engine.library.restore(last)
         except StorageError as error:
-            self.conversation.report(error)
+            tell_error(self, error)
             return
         self.open(session.id)
 
@@ -562,21 +553,21 @@ class ChatScreen(Screen[None]):
         """Put a tag on the conversation, or take it off; `tag:NAME` in a search finds it."""
         session = self.conversation.session
         if session is None:
-            self._say("A conversation can be tagged once it has begun.")
+            tell(self, "A conversation can be tagged once it has begun.")
         elif tag:
             self.run_worker(self._tag(session.id, tag), group="tag")
         else:
             tags = ", ".join(tags_of(session))
-            self._say(f"Its tags: {tags}." if tags else "/tag NAME puts a tag on it.")
+            tell(self, f"Its tags: {tags}." if tags else "/tag NAME puts a tag on it.")
 
     async def _tag(self, session_id: str, tag: str) -> None:
         try:
             session = await self._engine.library.tag(session_id, tag)
         except StorageError as error:
-            self.conversation.report(error)
+            tell_error(self, error)
         else:
             tags = ", ".join(tags_of(session))
-            self._say(f"Its tags: {tags}." if tags else "It has no tags now.")
+            tell(self, f"Its tags: {tags}." if tags else "It has no tags now.")
 
     def action_choose_model(self, ref: str = "") -> None:
         """Choose which model answers from now on; show those that there are if none is named."""
@@ -595,10 +586,10 @@ class ChatScreen(Screen[None]):
         try:
             info = await self._engine.models.choose(ref)
         except ModelError as error:
-            self._say(f"{error.failure.message} {error.failure.next_step}", "error")
+            tell(self, f"{error.failure.message} {error.failure.next_step}", "error")
         else:
             await self.conversation.use_model(ref)
-            self._say(f"{info.ref} answers from now on.")
+            tell(self, f"{info.ref} answers from now on.")
 
     def action_set(self, written: str = "") -> None:
         """Set a parameter of this conversation, `NAME VALUE`; show them all if none is named."""
@@ -619,14 +610,15 @@ class ChatScreen(Screen[None]):
         try:
             parameters = changed(self.conversation.parameters, name, value)
         except ParameterError as error:
-            self._say(str(error), "warning")
+            tell(self, str(error), "warning")
         else:
             self._keep_parameters(parameters)
 
     def _keep_parameters(self, parameters: Parameters) -> None:
         self.run_worker(self.conversation.set_parameters(parameters), group="parameters")
-        self._say(
-            f"Here: {in_words(parameters)}." if in_words(parameters) else "As in the settings."
+        tell(
+            self,
+            f"Here: {in_words(parameters)}." if in_words(parameters) else "As in the settings.",
         )
 
     def action_persona(self, name: str = "") -> None:
@@ -638,11 +630,11 @@ class ChatScreen(Screen[None]):
         elif name:
             there = f"There are {', '.join(known)}." if known else "There is none yet."
             file = folder / f"{name}.md"
-            self._say(f"There is no persona {name!r}. {there} {file} would make it.", "warning")
+            tell(self, f"There is no persona {name!r}. {there} {file} would make it.", "warning")
         elif known:
-            self._say(f"/persona NAME, of {', '.join(known)}; /persona none for no other.")
+            tell(self, f"/persona NAME, of {', '.join(known)}; /persona none for no other.")
         else:
-            self._say(f"No persona is written yet. Its instructions go into {folder}/NAME.md.")
+            tell(self, f"No persona is written yet. Its instructions go into {folder}/NAME.md.")
 
     def action_change_theme(self, name: str = "") -> None:
         """Change the colours, and keep them; show the themes if none is named."""
@@ -651,7 +643,7 @@ class ChatScreen(Screen[None]):
         elif name in self.app.available_themes:
             self.app.theme = name
         else:
-            self._say(f"There is no theme {name!r}.", "warning")
+            tell(self, f"There is no theme {name!r}.", "warning")
 
     def action_settings(self, words: str = "") -> None:
         """Show everything that can be set, or what has these words."""
@@ -717,7 +709,7 @@ class ChatScreen(Screen[None]):
         elif slash.command is None:
             self.conversation.composer.give_back(message.text)
             text = f"There is no command {slash.word}. To send it as it is, put a blank before it."
-            self._say(text, "warning")
+            tell(self, text, "warning")
         else:
             self.call_later(run, self, slash.command, slash.argument)
 
@@ -772,7 +764,7 @@ class ChatScreen(Screen[None]):
         if last is not None and message.message.id == last.id:
             self.action_retry()
         else:
-            self._say("Only the last answer can be given again.")
+            tell(self, "Only the last answer can be given again.")
 
     async def on_transcript_asked(self, message: Asked) -> None:
         """Do it."""
@@ -791,7 +783,7 @@ class ChatScreen(Screen[None]):
 
     def on_transcript_copied(self, message: Copied) -> None:
         """Confirm it, for nothing else shows it."""
-        self._say(f"Copied {message.what}.")
+        tell(self, f"Copied {message.what}.")
 
     def on_transcript_link_opened(self, message: LinkOpened) -> None:
         """Open an address of the web in the browser; show any other."""
@@ -800,9 +792,9 @@ class ChatScreen(Screen[None]):
     def _open_link(self, address: str) -> None:
         if address.startswith(("https://", "http://", "mailto:")):
             self.app.open_url(address)
-            self._say(f"Opening {address}")
+            tell(self, f"Opening {address}")
         else:
-            self._say(f"Not opened, because it is no address of the web: {address}")
+            tell(self, f"Not opened, because it is no address of the web: {address}")
 
     def on_transcript_links_listed(self, message: LinksListed) -> None:
         """Let the reader choose one."""
@@ -830,13 +822,13 @@ class ChatScreen(Screen[None]):
         if message.number in cited:
             self._read(cited[message.number])
         else:
-            self._say(f"No article has the number {message.number}.", "warning")
+            tell(self, f"No article has the number {message.number}.", "warning")
 
     async def _citations(self, message: Message) -> Mapping[int, Article]:
         try:
             return await self._engine.library.citations(message.id)
         except StorageError as error:
-            self.conversation.report(error)
+            tell_error(self, error)
             return {}
 
     def _read(self, article: Article) -> None:
@@ -846,4 +838,4 @@ class ChatScreen(Screen[None]):
 
     def on_transcript_load_failed(self, message: LoadFailed) -> None:
         """Say why there are gaps."""
-        self._say(f"Messages could not be read: {message.error}", "error")
+        tell(self, f"Messages could not be read: {message.error}", "error")

@@ -13,6 +13,7 @@ from engine.llm.base import ModelError
 from storage.errors import StorageError
 from tui.figures import count
 from tui.harmless import visible
+from tui.telling import tell
 from tui.widgets.context_meter import STYLES
 from tui.widgets.figures import heading, note, pair, wrapped
 from tui.widgets.panel import Panel
@@ -90,10 +91,10 @@ class RequestPanel(Panel):
     def action_copy(self) -> None:
         """Copy the request as JSON."""
         if (request := self.request) is None:
-            self.notify("There is no request to copy yet.", severity="warning", timeout=3)
+            tell(self, "There is no request to copy yet.", "warning")
             return
         self.app.copy_to_clipboard(as_json(request))
-        self.notify("Copied the request as JSON.", timeout=3)
+        tell(self, "Copied the request as JSON.")
 
     def build(self, width: int) -> Iterator[Row]:
         """What it is, then the whole of it."""
