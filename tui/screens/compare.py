@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from engine.engine import Engine
     from storage.records import Message, Usage
-    from tui.screens.chat import ChatScreen
+    from tui.actions.base import ChatBase
 
 WIDE = 100
 """From so many columns on, the answers stand beside each other."""
@@ -158,7 +158,7 @@ class CompareScreen(ModalScreen["Message | None"]):
     AUTO_FOCUS = "Transcript"
 
     def __init__(
-        self, chat: ChatScreen, engine: Engine, question: Message, refs: tuple[str, str]
+        self, chat: ChatBase, engine: Engine, question: Message, refs: tuple[str, str]
     ) -> None:
         super().__init__()
         self._chat = chat

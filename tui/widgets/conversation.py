@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.message import Message as Told
 from textual.widgets import Static
 
-from engine.attachments import AttachmentError, FileNames, with_files
+from engine.attachments import AttachmentError, FileNames
 from engine.consent import pending_calls
 from engine.events import (
     AnswerDelta,
@@ -325,8 +325,8 @@ class Conversation(Vertical):
             Whether it was sent.
         """
         try:
-            whole = await asyncio.to_thread(with_files, text, Path.cwd())
-        except AttachmentError as error:
+            whole = await self._engine.attach(text, Path.cwd())
+        except (AttachmentError, StorageError) as error:
             self.composer.give_back(text)
             tell(self, str(error), "error")
             return False
