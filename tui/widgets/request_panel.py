@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from engine.events import SessionChanged
+from engine.images import PATCH
 from engine.llm.base import ModelError
 from storage.errors import StorageError
 from tui.figures import count
@@ -151,6 +152,9 @@ def _message(number: int, message: ChatMessage, width: int) -> Iterator[Row]:
     if message.tool_call_id is not None:
         yield _quiet(f"answers {message.tool_name or 'the call'} {message.tool_call_id}", width)
     yield from _text(message.content, width)
+    for image in message.images:
+        told = f"shows an image, ~{count(image.tokens)} tokens by its size: one for "
+        yield _quiet(f"{told}{PATCH}×{PATCH} pixels", width)
     for call in message.tool_calls:
         yield _quiet(f"calls {call.name} ({call.id})", width)
         yield from _text(_json(call.arguments), width)
