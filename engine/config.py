@@ -102,6 +102,9 @@ class OpenAISettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     user: the base URL) is asked when it is unset and the `keyring` extra is installed.
     The key is sent to `base_url` and nowhere else."""
 
+    vision: bool = False
+    """Whether its models see images. Those see them, too, that the server says it of."""
+
 
 class ContextSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a model is shown."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from engine.afterwards import Afterwards
+from engine.attachments import with_files
 from engine.consent import Consent, Decision, pending_calls
 from engine.context.budget import pack
 from engine.context.material import gather
@@ -20,6 +21,7 @@ from engine.events import (
     SessionChanged,
     SettingsChanged,
 )
+from engine.images import named, without_images
 from engine.library import Library
 from engine.llm.base import ModelError
 from engine.memory.meaning import Meaning
@@ -162,6 +164,24 @@ class Engine:
         """
         return await self._send(session_id, text, extra=extra)
 
+    async def attach(self, text: str, folder: Path) -> str:
+        """A message with the files that it names: texts in it, images kept for it and named in it.
+
+        Args:
+            text: What was written.
+            folder: Where relative names begin.
+
+        Raises:
+            AttachmentError: A file can't be attached; the message says why.
+            StorageError: An image can't be kept.
+        """
+        attached = await asyncio.to_thread(with_files, text, folder)
+        lines = [
+            named(name, await self.library.keep_image(data), data)
+            for name, data in attached.images.items()
+        ]
+        return "\n\n".join([attached.text, *lines])
+
     async def research(self, session_id: str | None, question: str) -> Turn:
         """Ask something whose answer is looked up everywhere at once, and cites what was found.
 
@@ -238,7 +258,8 @@ class Engine:
                 finish=Finish.STREAMING,
             )
             if question.position == 0 and instead_of is None:
-                await self.library.rename(session_id, first_words(text), TitleOrigin.WORDS)
+                title = first_words(without_images(text))
+                await self.library.rename(session_id, title, TitleOrigin.WORDS)
             turn = await self._begin(
                 question, answer, extra=extra, desk=desk, told=instead_of is not None
             )
@@ -390,9 +411,11 @@ class Engine:
                 text = f"{file} can't be read: {error.strerror or error}."
                 self.events.emit(Notice(text=text, severity="error"))
             else:
-                severity = "warning" if report.problem else "information"
                 text = f"{report.problem} {report.summary}".lstrip()
-                self.events.emit(Notice(text=text, severity=severity))
+                problem = bool(report.problem)
+                self.events.emit(
+                    Notice(text=text, severity="warning" if problem else "information")
+                )
 
         return self.pool.submit("import conversations", Lane.UPKEEP, take_in, key="import")
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from engine.config import Settings
     from engine.context.budget import Packed
     from engine.llm.base import ModelInfo
@@ -147,7 +149,7 @@ class Notice(Event, frozen=True, kw_only=True):
     """Something the user should read: `severity` is `information`, `warning` or `error`."""
 
     text: str
-    severity: str = "information"
+    severity: Literal["information", "warning", "error"] = "information"
 
 
 class SettingsChanged(Event, frozen=True, kw_only=True):

@@ -31,6 +31,7 @@ from engine.events import (
     MessageAdded,
     TurnEnded,
 )
+from engine.images import images_in, with_bytes
 from engine.llm.base import ChatMessage, ModelError, Options
 from engine.models import windowed
 from engine.parameters import effective
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
     from engine.config import Settings
     from engine.context.budget import Packed
-    from engine.llm.base import Backend, ModelInfo
+    from engine.llm.base import Backend, ChatRequest, ModelInfo
     from engine.memory.memories import Memories
     from engine.memory.recall import Recall
     from engine.models import Models
@@ -337,6 +338,12 @@ class Turn:
         shop = self._shop
         self.backend, self.info = await shop.models.ready(self._model)
         job.report(detail=f"packing for {self.info.ref}")
+        if images_in(self.question.content) and "vision" not in self.info.capabilities:
+            raise ModelError(
+                "unseeing",
+                f"{self.info.ref} can't see images.",
+                "Choose a model that can, and answer again.",
+            )
         session = await shop.store.sessions.get(self.session_id)
         if session is None:
             raise UnknownSessionError(f"There is no session {self.session_id}.")
@@ -377,13 +384,14 @@ class Turn:
         await self._cite(self.answer.id)
         job.report(detail=self.info.ref)
         async with self._saving():
-            await self._stream(job, self.backend, self.packed)
+            request = await with_bytes(self.packed.request, shop.store.images.get)
+            await self._stream(job, self.backend, request)
 
-    async def _stream(self, job: Job[Message], backend: Backend, packed: Packed) -> None:
+    async def _stream(self, job: Job[Message], backend: Backend, request: ChatRequest) -> None:
         sent = time.monotonic()
         first: float | None = None
         told = Usage()
-        async with aclosing(backend.chat(packed.request)) as chunks:
+        async with aclosing(backend.chat(request)) as chunks:
             async for chunk in chunks:
                 if chunk.read is not None:
                     job.report(chunk.read, "reading the prompt")

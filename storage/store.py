@@ -12,6 +12,7 @@ from storage.articles import ArticleStore
 from storage.database import Database
 from storage.episodes import EpisodeStore
 from storage.facts import FactStore
+from storage.images import Images
 from storage.message_vectors import MessageVectors
 from storage.messages import Messages
 from storage.purging import Purging
@@ -41,6 +42,7 @@ class Store:
         self._database = database
         self.sessions = SqliteSessionManager(database)
         self.messages = Messages(database)
+        self.images = Images(database)
         self.search = Search(database)
         self.recall_source = RecallSource(database)
         self.message_vectors = MessageVectors(database)

@@ -18,8 +18,8 @@ from storage.errors import StorageError
 from tui.attention import Attention
 from tui.bindings import unknown
 from tui.commands import Commands
-from tui.harmless import visible
 from tui.screens.chat import ChatScreen
+from tui.telling import tell
 from tui.themes import DEFAULT, THEMES, for_16_colours, own_themes
 from tui.transcript.pace import KeysTold
 
@@ -99,15 +99,8 @@ class ScrubjayApp(KeysTold):
 
     def on_mount(self) -> None:
         """Say what could not be done as the settings want it."""
-        for trouble in self._troubles:
-            self.notify(visible(trouble), severity="warning", timeout=12, markup=False)
-        if self._unknown_theme:
-            text = f"There is no theme {self._unknown_theme!r}; ctrl+p shows those that there are."
-            self.notify(text, severity="warning", markup=False)
-        keys = self.engine.settings.keys
-        if keys and (names := unknown(keys)):
-            text = f"[keys] in the settings: there is no {', '.join(names)}."
-            self.notify(text, severity="warning", timeout=12, markup=False)
+        if troubles := "\n".join(self._settings_troubles()):
+            tell(self, troubles, "warning")
         self._attention = Attention(self, self._to_terminal)
         if self.console.color_system == "standard" and not self.is_headless:
             self.theme = for_16_colours(self.current_theme)
@@ -119,6 +112,14 @@ class ScrubjayApp(KeysTold):
         """Call nobody any more."""
         self._attention.end()
         self._unsubscribe()
+
+    def _settings_troubles(self) -> Iterator[str]:
+        yield from self._troubles
+        if self._unknown_theme:
+            yield f"There is no theme {self._unknown_theme!r}; ctrl+p shows those that there are."
+        keys = self.engine.settings.keys
+        if keys and (names := unknown(keys)):
+            yield f"[keys] in the settings: there is no {', '.join(names)}."
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, SettingsChanged):
@@ -139,7 +140,7 @@ class ScrubjayApp(KeysTold):
         try:
             await self.engine.set("ui", "theme", name)
         except SettingsError as error:
-            self.notify(visible(str(error)), severity="warning", timeout=12, markup=False)
+            tell(self, str(error), "warning")
 
     def _to_terminal(self, sequence: str) -> None:
         if self._driver is not None and not self.is_headless:

@@ -314,8 +314,8 @@ class Ollama(Backend):
 
     async def _calibrate(self, request: ChatRequest, returned: int | None) -> None:
         counter = self._counters.get(self._digests.get(request.model, ""))
-        if not returned or counter is None:
-            return
+        if not returned or counter is None or request.image_tokens:
+            return  # what an image costs says nothing of what words do
         counted = await asyncio.to_thread(counter.count, request)
         # The server cuts long prompts without a word; half a window leaves room for an estimate
         # that is wrong by a factor of two.
@@ -369,6 +369,8 @@ def _make_client(url: str) -> ollama.AsyncClient:
 
 def _message(message: ChatMessage) -> dict[str, Any]:
     fields: dict[str, Any] = {"role": str(message.role), "content": message.content}
+    if message.images:
+        fields["images"] = [image.data for image in message.images]
     if message.tool_calls:
         fields["tool_calls"] = [
             {"function": {"name": call.name, "arguments": call.arguments}}

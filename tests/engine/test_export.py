@@ -117,7 +117,7 @@ async def test_nothing_that_was_said_can_act_or_load(store: Store, text: str) ->
             assert re.match(r"(https?:|mailto:|#)", attributes["href"] or "")
             assert attributes["rel"] == "noopener noreferrer"
     policy = dict(page.tags[[tag for tag, _ in page.tags].index("meta") + 1][1])
-    assert policy["content"] == "default-src 'none'; style-src 'unsafe-inline'"
+    assert policy["content"] == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     assert "\x1b" not in page.words
     assert "\x00" not in page.words
 
