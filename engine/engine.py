@@ -33,13 +33,14 @@ from engine.pool import Job, Lane, Pool
 from engine.titles import first_words
 from engine.tools import built_in_tools
 from engine.turn import Turn, Workshop, can_go_on, options_of
+from engine.unkept import Unkept
 from storage.base import LAST
 from storage.errors import StorageError
 from storage.records import Failure, Finish, Role, TitleOrigin
 from storage.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from engine.config import Paths, Settings
@@ -106,6 +107,7 @@ class Engine:
             tools=self.tools,
             pool=self.pool,
             events=self.events,
+            unkept=Unkept(store, self.pool, self.events),
             settings=settings,
             cache_dir=paths.cache_dir,
             config_dir=paths.config_dir,
@@ -240,26 +242,19 @@ class Engine:
         asking = self._asking.setdefault(session_id, asyncio.Lock())
         async with asking:
             await self._give_up_waiting(session_id)
-            question = await self._store.messages.append(
+            question, answer = await self._store.messages.ask(
                 session_id,
-                role=Role.USER,
                 content=text,
+                model=await self._likely_model(session_id),
                 parent_id=instead_of.parent_id if instead_of else LAST,
             )
             if desk is not None:
-                await self._note_research(question)
+                await _can_do_without(self._note_research(question))
             if instead_of is None:
                 self.events.emit(MessageAdded(message=question))
-            answer = await self._store.messages.append(
-                session_id,
-                role=Role.ASSISTANT,
-                content="",
-                model=await self._likely_model(session_id),
-                finish=Finish.STREAMING,
-            )
             if question.position == 0 and instead_of is None:
-                title = first_words(without_images(text))
-                await self.library.rename(session_id, title, TitleOrigin.WORDS)
+                words = first_words(without_images(text))
+                await _can_do_without(self.library.rename(session_id, words, TitleOrigin.WORDS))
             turn = await self._begin(
                 question, answer, extra=extra, desk=desk, told=instead_of is not None
             )
@@ -520,6 +515,7 @@ class Engine:
         for turns in tuple(self._turns.values()):
             for turn in tuple(turns):
                 await turn.wait()
+        await self._workshop.unkept.keep()
         if self._meaning is not None:
             await self._meaning.close()
         await self.models.close()
@@ -631,3 +627,11 @@ class Engine:
 
     async def _tell_session(self, session_id: str) -> None:
         self.events.emit(SessionChanged(session=await self.library.session(session_id)))
+
+
+async def _can_do_without(work: Awaitable[object]) -> None:
+    """Do what a question that is kept is asked without, should the disk not take it."""
+    try:
+        await work
+    except StorageError as error:
+        log.warning("something beside a question is not kept: %s", type(error).__name__)

@@ -37,6 +37,7 @@ from engine.models import windowed
 from engine.parameters import effective
 from engine.pool import Job, Lane, Pool
 from engine.tools.registry import ToolContext, ToolResult
+from engine.unkept import keep
 from storage.errors import StorageError, UnknownSessionError
 from storage.records import Failure, Finish, Message, Role, ToolCall, Usage
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from engine.models import Models
     from engine.research.pipeline import Desk, Research
     from engine.tools.registry import Registry
+    from engine.unkept import Unkept
     from storage.articles import Article
     from storage.store import Store
 
@@ -73,6 +75,7 @@ class Workshop(msgspec.Struct, kw_only=True):
     tools: Registry
     pool: Pool
     events: Events
+    unkept: Unkept
     settings: Settings
     cache_dir: Path
     config_dir: Path
@@ -464,20 +467,20 @@ class Turn:
 
     async def _commit(self, finish: Finish, failure: Failure | None = None) -> None:
         """Commit the answer's last form, in a job that no cancellation of the turn can reach."""
+        last = msgspec.structs.replace(
+            self.answer,
+            finish=finish,
+            failure=failure,
+            content="".join(self._text),
+            thinking="".join(self._thinking),
+            tool_calls=tuple(self._calls) if finish is Finish.COMPLETE else (),
+            model=self.info.ref if self.info else self.answer.model,
+            usage=self._usage,
+        )
 
         async def commit(_job: Job[Message]) -> Message:
-            content = "".join(self._text)
-            return await self._shop.store.messages.finish(
-                self.answer.id,
-                finish=finish,
-                failure=failure,
-                content=content,
-                token_count=await count(content),
-                thinking="".join(self._thinking),
-                tool_calls=self._calls if finish is Finish.COMPLETE else (),
-                model=self.info.ref if self.info else None,
-                usage=self._usage,
-            )
+            counted = msgspec.structs.replace(last, token_count=await count(last.content))
+            return await keep(self._shop.store, counted)
 
         job = self._shop.pool.submit("commit the answer", Lane.STORAGE, commit)
         cancelled: asyncio.CancelledError | None = None
@@ -489,13 +492,10 @@ class Turn:
         try:
             self.answer = await job.result()
         except StorageError as error:
-            # The disk does not take it; the screen still shows it, with the reason.
+            # The disk does not take it now; the screen shows it, with the reason.
+            self._shop.unkept.add(last)
             self.answer = msgspec.structs.replace(
-                self.answer,
-                finish=Finish.FAILED,
-                failure=_storage_failure(error),
-                content="".join(self._text),
-                thinking="".join(self._thinking),
+                last, finish=Finish.FAILED, failure=_storage_failure(error)
             )
         self._shop.events.emit(AnswerEnded(message=self.answer))
         if cancelled is not None:
