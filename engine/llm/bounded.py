@@ -16,8 +16,23 @@ LONGEST = 16 * 2**20
 server that never ends its line would fill the memory."""
 
 
+PLAIN = {"Accept-Encoding": "identity"}
+"""The header that goes with it: what is packed could unpack to any size."""
+
+
 async def bound(response: httpx.Response) -> None:
-    """Have the body watched while it is read: httpx calls this as a hook on responses."""
+    """Have the body watched while it is read: httpx calls this as a hook on responses.
+
+    Raises:
+        ModelError: The body is packed.
+    """
+    packing = response.headers.get("content-encoding", "identity").lower()
+    if packing != "identity":
+        raise ModelError(
+            "bad_answer",
+            f"The model server packs what it sends ({packing[:20]!r}), unasked.",
+            "Check that the address is a model server's, and what stands before it.",
+        )
     assert isinstance(response.stream, httpx.AsyncByteStream)
     response.stream = _Watched(response.stream, lines=response.is_success)
 
