@@ -173,12 +173,19 @@ async def _openai(settings: Settings) -> Finding:
 
 async def _runtime() -> Finding:
     """Load llama.cpp in a process of its own: a broken library can take its process with it."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-c", "import xllamacpp; print(xllamacpp.__version__)"),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-c", "import xllamacpp; print(xllamacpp.__version__)"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as error:
+        return _problem(
+            "runtime",
+            f"{sys.executable} can't be started: {error.strerror}",
+            "Install Scrubjay with a Python that your account may run.",
+        )
     try:
         async with asyncio.timeout(IMPORT_SECONDS):
             out, err = await process.communicate()

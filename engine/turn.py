@@ -61,6 +61,12 @@ log = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 0.5
 """A crash loses at most this much of an answer."""
 
+LONGEST_ANSWER = 2_000_000
+"""Characters, thinking included: a book. What goes on beyond would go on for ever."""
+
+MOST_CALLS = 100
+"""Calls in one step; a model that makes more has lost its way."""
+
 MOST_STEPS = 8
 """How often a turn may call tools and ask the model again."""
 
@@ -136,6 +142,7 @@ class Turn:
         self._text = [answer.content] if goes_on else []
         self._thinking = [answer.thinking] if goes_on else []
         self._begun = answer.content if goes_on else ""
+        self._size = len(self._begun)
         self._calls: list[ToolCall] = []
         self._usage = Usage()
 
@@ -333,6 +340,7 @@ class Turn:
             finish=Finish.STREAMING,
         )
         self._text, self._thinking, self._calls, self._usage = [], [], [], Usage()
+        self._size = 0
         self._begun = ""
         self._shop.events.emit(MessageAdded(message=self.answer, inserted=True))
 
@@ -409,12 +417,19 @@ class Turn:
                         first = time.monotonic() - sent
                         job.report(detail="writing the answer")
                     self._take(chunk.text, chunk.thinking)
+                if self._size > LONGEST_ANSWER or len(self._calls) > MOST_CALLS:
+                    raise ModelError(
+                        "endless",
+                        f"{self._model_name} did not come to an end, and was stopped.",
+                        "Ask again, or choose another model.",
+                    )
                 told = chunk.usage or told
                 self._usage = msgspec.structs.replace(
                     told, first_token_seconds=first, total_seconds=time.monotonic() - sent
                 )
 
     def _take(self, text: str, thinking: str) -> None:
+        self._size += len(text) + len(thinking)
         if text:
             self._text.append(text)
         if thinking:

@@ -18,6 +18,8 @@ from storage.errors import StorageError
 from tui.attention import Attention
 from tui.bindings import unknown
 from tui.commands import Commands
+from tui.giving_back import giving_back
+from tui.harmless import visible
 from tui.screens.chat import ChatScreen
 from tui.telling import tell
 from tui.themes import DEFAULT, THEMES, for_16_colours, own_themes
@@ -61,8 +63,9 @@ async def _run(settings: Settings, paths: Paths) -> int:
     asyncio.get_running_loop().call_later(START_SECONDS, _collect_garbage_again)
     try:
         app = ScrubjayApp(engine)
-        with _ending_signals(app):
-            await app.run_async()
+        async with giving_back(START_SECONDS):
+            with _ending_signals(app):
+                await app.run_async()
         return app.return_code or 0
     finally:
         await engine.close()

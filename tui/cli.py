@@ -124,6 +124,14 @@ def _open_screen(settings: Settings, paths: Paths) -> int:
             code=Exit.USAGE,
         )
 
+    encoding = (sys.stderr.encoding or "").lower()  # what the screen is drawn on
+    if not in_browser and "utf" not in encoding:
+        raise CommandError(
+            f"This terminal's encoding is {encoding}, and the screen is drawn in UTF-8.",
+            "Set LANG to a UTF-8 locale, such as C.UTF-8, or use `scrubjay chat`.",
+            code=Exit.USAGE,
+        )
+
     from tui import app
 
     return app.run(settings, paths)

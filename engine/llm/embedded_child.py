@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
 import msgspec
+import psutil
 
 from engine.llm.base import ModelError
 from engine.llm.embedded_host import KEY_VARIABLE
@@ -169,8 +170,15 @@ class EmbeddedChild:
         return self._process.pid
 
     def serves(self, model: str) -> bool:
-        """Whether the process still runs, with that model."""
-        return self.model == model and self._process.returncode is None
+        """Whether the process still runs, with that model, and was not stopped from outside."""
+        return self.model == model and self._process.returncode is None and not self._is_stopped
+
+    @property
+    def _is_stopped(self) -> bool:
+        try:
+            return psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
+        except psutil.Error:  # gone this moment: whoever asks it will notice
+            return False
 
     async def fate(self) -> str:
         """How the process ended, in words, waiting a moment for an end that is under way.

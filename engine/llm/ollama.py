@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import msgspec
 
 from engine.llm.base import Backend, Chunk, ModelError, ModelInfo, TokenCount
-from engine.llm.ollama_errors import bad_host, broken_off, explain
+from engine.llm.ollama_errors import bad_host, broken_off, explain, silent
 from engine.llm.ollama_host import is_loopback, is_ollama, server_url
 from storage.records import ToolCall, Usage
 
@@ -32,6 +32,9 @@ DEFAULT_WINDOW = 4096
 """Tokens: what the server gives a model when neither a request nor the model asks for a window."""
 
 CONNECT_SECONDS = 10.0
+SILENCE_SECONDS = 300.0
+"""Between two words of an answer; the first may take as long as loading and reading do."""
+
 QUICK_SECONDS = 15.0
 """For questions about models, which the server answers without loading one."""
 
@@ -60,13 +63,16 @@ class Ollama(Backend):
         environ: Mapping[str, str] = os.environ,
         *,
         cache_dir: Path | None = None,
+        silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         """Args:
         settings: Where the server is.
         environ: The environment, which may say so, too.
         cache_dir: Where what is known of models is kept from run to run. None keeps nothing.
+        silence_seconds: How long an answer that has begun may pause before it is given up.
         """
         self._settings = settings
+        self._silence_seconds = silence_seconds
         self._host = settings.host or environ.get("OLLAMA_HOST", "")
         self._api_key = environ.get("OLLAMA_API_KEY", "")
         self._vocabularies = cache_dir / "vocabularies" if cache_dir else None
@@ -121,7 +127,7 @@ class Ollama(Backend):
         client = await self._connect()
         try:
             async with aclosing(self._answer(client, request)) as parts:
-                async for part in parts:
+                async for part in _spoken(parts, self._url, self._silence_seconds):
                     if part.done:
                         await self._calibrate(request, part.prompt_eval_count)
                     chunk = _chunk(part)
@@ -360,11 +366,34 @@ def _make_client(url: str) -> ollama.AsyncClient:
     import httpx
     import ollama
 
+    from engine.llm.bounded import PLAIN, bound
+
     # A proxy from the environment can't reach this machine's own loopback address. A model may
     # take minutes to load, so only connecting has a limit.
     return ollama.AsyncClient(
-        url, trust_env=not is_loopback(url), timeout=httpx.Timeout(None, connect=CONNECT_SECONDS)
+        url,
+        headers=PLAIN,
+        trust_env=not is_loopback(url),
+        timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+        event_hooks={"response": [bound]},
     )
+
+
+async def _spoken(
+    parts: AsyncGenerator[ollama.ChatResponse, None], url: str, seconds: float
+) -> AsyncGenerator[ollama.ChatResponse, None]:
+    """The parts, as long as no silence between two of them is too long."""
+    limit = None
+    while True:
+        try:
+            async with asyncio.timeout(limit):
+                part = await anext(parts, None)
+        except TimeoutError:
+            raise silent(url, seconds) from None
+        if part is None:
+            return
+        yield part
+        limit = seconds
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:

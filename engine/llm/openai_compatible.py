@@ -18,6 +18,7 @@ import httpx
 import msgspec
 
 from engine.llm.base import Backend, Chunk, ModelError, ModelInfo, TokenCount
+from engine.llm.bounded import PLAIN, bound
 from engine.llm.gguf import short_count
 from engine.llm.openai_answer import Answer
 from engine.llm.openai_errors import failure
@@ -253,11 +254,12 @@ class OpenAICompatible(Backend):
         key = self._api_key() if callable(self._api_key) else self._api_key
         return httpx.AsyncClient(
             transport=self._transport,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers=PLAIN | ({"Authorization": f"Bearer {key}"} if key else {}),
             timeout=httpx.Timeout(self._silence_seconds, connect=CONNECT_SECONDS),
             follow_redirects=False,
             # A proxy has no business between this program and this machine.
             trust_env=not _is_local(self.base_url),
+            event_hooks={"response": [bound]},
         )
 
     async def _post_to_root(self, path: str, body: dict[str, Any], kind: type[T]) -> T:
@@ -326,7 +328,7 @@ class OpenAICompatible(Backend):
     def _decode(self, data: bytes | str, kind: type[T]) -> T:
         try:
             return msgspec.json.decode(data, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._nonsense(str(error)) from error
 
     # Failures
@@ -369,7 +371,7 @@ class OpenAICompatible(Backend):
     def _refusal(self, status: int, content: bytes) -> ModelError:
         try:
             error = msgspec.json.decode(content, type=Refusal).error
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             error = content[:_LONGEST_ERROR].decode("utf-8", errors="replace")
         return failure(self._where, status, error)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from textual.pilot import Pilot
 
+    from engine.llm.base import Backend
     from storage.records import Message, Session
 
 
@@ -102,7 +103,7 @@ def settings(theme: str = "scrubjay-dark") -> Settings:
 @asynccontextmanager
 async def chatting(
     folder: Path,
-    backend: ScriptedBackend | None = None,
+    backend: Backend | None = None,
     *,
     size: tuple[int, int] = (120, 40),
     chosen: Settings | None = None,

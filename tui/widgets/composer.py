@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.strip import Strip
 from textual.widgets import TextArea
 
 from tui.bindings import named
@@ -126,6 +127,12 @@ class Composer(TextArea):
         self._history: Sequence[str] | None = None
         self._place = 0
         self._written = ""
+
+    def render_line(self, y: int) -> Strip:
+        """A row; an empty one where nothing fits, for the placeholder can't be wrapped to that."""
+        if self.content_size.width < 1:
+            return Strip.blank(self.size.width)
+        return super().render_line(y)
 
     @property
     def message(self) -> str:
