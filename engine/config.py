@@ -68,6 +68,10 @@ class OllamaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     host: str = ""
     """Empty: `OLLAMA_HOST`, else `http://127.0.0.1:11434`."""
 
+    hosts: tuple[str, ...] = ()
+    """More servers beside it, such as `attic:11434`. A question goes to the least busy one that has
+    the model loaded, and to another when that one fails. `OLLAMA_API_KEY` is sent to each."""
+
     keep_alive: str = "10m"
     """How long the server keeps a model in memory after an answer."""
 
@@ -101,6 +105,10 @@ class OpenAISettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The environment variable that holds the key; the system's keyring (service `scrubjay`,
     user: the base URL) is asked when it is unset and the `keyring` extra is installed.
     The key is sent to `base_url` and nowhere else."""
+
+    hosts: tuple[str, ...] = ()
+    """More servers beside it: a base URL each, and behind a blank the environment variable with
+    its key, if it takes one: `http://attic:8000/v1 ATTIC_KEY`. Questions go as with Ollama's."""
 
 
 class ContextSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -60,11 +60,13 @@ class Ollama(Backend):
         environ: Mapping[str, str] = os.environ,
         *,
         cache_dir: Path | None = None,
+        counters: dict[str, Counter] | None = None,
     ) -> None:
         """Args:
         settings: Where the server is.
         environ: The environment, which may say so, too.
         cache_dir: Where what is known of models is kept from run to run. None keeps nothing.
+        counters: What is learnt of models' prompts, by digest; servers of the same models share it.
         """
         self._settings = settings
         self._host = settings.host or environ.get("OLLAMA_HOST", "")
@@ -78,7 +80,7 @@ class Ollama(Backend):
         self._windows: dict[str, int] = {}
         self._requested_windows: dict[str, int | None] = {}
         self._digests: dict[str, str] = {}
-        self._counters: dict[str, Counter] = {}
+        self._counters: dict[str, Counter] = {} if counters is None else counters
         self._meeting = asyncio.Lock()
 
     async def answers(self, timeout: float) -> bool:
@@ -191,6 +193,14 @@ class Ollama(Backend):
         client, self._client = self._client, None
         if client is not None:
             await client.close()  # type: ignore[no-untyped-call]
+
+    @property
+    def address(self) -> str:
+        """Where the server is, as people write it; what was set, if that is no address."""
+        try:
+            return server_url(self._host).partition("://")[2]
+        except ValueError:
+            return self._host
 
     @property
     def _url(self) -> str:
