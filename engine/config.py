@@ -261,6 +261,23 @@ class ResearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError(f"proxy is {self.proxy!r}, and begins with neither http nor https")
 
 
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the work is done that would keep a processor busy: embedding, reading, comparing."""
+
+    executor: Literal["processes", "dask"] = "processes"
+    """`processes` of this machine, or those of a Dask cluster, with the extra `scrubjay[cluster]`.
+    Its workers need the same version of Scrubjay."""
+
+    scheduler: str = ""
+    """The address of Dask's scheduler, such as `tcp://attic:8786`. Whoever can reach it can run
+    programs on its workers: keep it in a network of your own, or use Dask's TLS."""
+
+    def __post_init__(self) -> None:
+        """Refuse a cluster that is nowhere."""
+        if self.executor == "dask" and not self.scheduler:
+            raise ValueError("executor is dask, which needs the address of its scheduler")
+
+
 class StorageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is kept."""
 
@@ -308,6 +325,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tools: ToolSettings = ToolSettings()
     memory: MemorySettings = MemorySettings()
     research: ResearchSettings = ResearchSettings()
+    workers: WorkerSettings = WorkerSettings()
     storage: StorageSettings = StorageSettings()
     ui: UISettings = UISettings()
     keys: dict[str, str] = {}

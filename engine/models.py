@@ -39,6 +39,7 @@ class Models:
     """The backends, and the model that answers unless a session names another.
 
     Attributes:
+        events: Where it is told how the models and their hosts are.
         current: The default model; None before `find` has ended, or when there is none.
     """
 
@@ -53,7 +54,7 @@ class Models:
         self._settings = settings
         self._paths = paths
         self._pool = pool
-        self._events = events
+        self.events = events
         self._backends = {backend.provider: backend for backend in backends}
         self._making: dict[str, asyncio.Lock] = {}
         self._fetching: Job[None] | None = None
@@ -96,7 +97,7 @@ class Models:
             while True:
                 hosts = await self.hosts()
                 await asyncio.gather(*(host.look() for host in hosts))
-                self._events.emit(HostsChanged())
+                self.events.emit(HostsChanged())
                 await asyncio.sleep(BEAT_SECONDS)
 
         return self._pool.submit("watch the model hosts", Lane.FETCH, watch)
@@ -281,7 +282,7 @@ class Models:
                 if provider == "ollama"
                 else hosts.openai_hosts(self._settings.openai)
             )
-            return Router(made, self._pool, self._events)
+            return Router(made, self._pool, self.events)
         if provider == "openai":
             raise ModelError(
                 "no_provider",
@@ -303,7 +304,7 @@ class Models:
     def _tell(self, state: str, detail: str = "", share: float | None = None) -> None:
         info = self.current if state == "ready" else None
         self.state = ModelChanged(state=state, info=info, detail=detail, share=share)
-        self._events.emit(self.state)
+        self.events.emit(self.state)
 
 
 def windowed(info: ModelInfo, wanted: int | None) -> ModelInfo:

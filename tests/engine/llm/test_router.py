@@ -111,8 +111,10 @@ async def until(holds: Callable[[], bool], seconds: float = 60) -> None:
 
 
 async def load(host: Host) -> None:
+    """Let a server load the model, and see that it has."""
     async for _ in host.backend.chat(ask("Hi.", most=1)):
         pass
+    await host.look()
 
 
 async def test_each_of_two_questions_at_once_has_a_server_of_its_own(
@@ -183,7 +185,8 @@ async def test_a_server_killed_before_its_first_word_is_replaced_by_another_and_
         # The first is made the one to ask, and has a prompt to read before its first word.
         await load(first)
         turn = await engine.send(None, "jay " * 20)
-        await until(lambda: first.chats == 1)
+        await until(lambda: first.chats == 1 or turn.over)
+        assert not turn.over, turn.answer.failure
         await asyncio.to_thread(servers[0].kill)
         answer = await turn.wait()
         assert answer.finish is Finish.COMPLETE, answer.failure
