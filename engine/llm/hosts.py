@@ -98,13 +98,18 @@ class Host:
         """The requests that it works on."""
         return self.chats + self.others
 
+    def info(self, model: str) -> ModelInfo | None:
+        """What it told of a model when it last answered; None where it did not have it."""
+        names = (model, f"{model}:latest")  # Ollama's way of leaving out what is usual
+        return next((info for info in self.models if info.name in names), None)
+
     def has(self, model: str) -> bool:
         """Whether it had the model when it last answered."""
-        return self._info(model) is not None
+        return self.info(model) is not None
 
     def cold(self, model: str) -> bool:
         """Whether it would have to load the model first. Servers that do not say have it ready."""
-        info = self._info(model)
+        info = self.info(model)
         return info is None or info.loaded is False
 
     async def look(self, *, older_than: float = 0.0) -> None:
@@ -133,7 +138,7 @@ class Host:
     def answered(self, model: str) -> None:
         """Take note that it answers with the model, which it has loaded for that."""
         self.reachable, self.failure = True, None
-        info = self._info(model)
+        info = self.info(model)
         if info is not None and info.loaded is False:
             others = (one for one in self.models if one is not info)
             self.models = (msgspec.structs.replace(info, loaded=True), *others)
@@ -162,7 +167,3 @@ class Host:
             yield
         finally:
             setattr(self, kind, getattr(self, kind) - 1)
-
-    def _info(self, model: str) -> ModelInfo | None:
-        names = (model, f"{model}:latest")  # Ollama's way of leaving out what is usual
-        return next((info for info in self.models if info.name in names), None)

@@ -68,8 +68,8 @@ async def _list(settings: Settings, paths: Paths, *, as_objects: bool) -> None:
     for info in ready:
         size = f"{info.size_bytes / 1e9:.1f} GB" if info.size_bytes else ""
         where = [
-            f"on {host.name}{'' if host.cold(info.name) else ' (loaded)'}"
-            for host in _places(info, hosts)
+            f"on {host.name}{' (loaded)' if place.loaded else ''}"
+            for host, place in _places(info, hosts)
         ]
         told = ", ".join([*where, *filter(None, [info.note])])
         say(f"  {info.ref:<36} {info.parameters or '':>6}  {size:>8}  {told}".rstrip())
@@ -79,16 +79,13 @@ async def _list(settings: Settings, paths: Paths, *, as_objects: bool) -> None:
         say(f"  {known.name:<36} {known.parameters:>6}  {size:>8}  {known.licence}. {known.note}")
 
 
-def _places(info: ModelInfo, hosts: Sequence[Host]) -> list[Host]:
-    """The servers that have a model."""
-    return [
-        host
-        for host in hosts
-        if host.kind == info.provider and host.reachable and host.has(info.name)
-    ]
+def _places(info: ModelInfo, hosts: Sequence[Host]) -> list[tuple[Host, ModelInfo]]:
+    """The servers that have a model, and what they tell of it."""
+    there = [host for host in hosts if host.kind == info.provider and host.reachable]
+    return [(host, place) for host in there if (place := host.info(info.name))]
 
 
-def _object(info: ModelInfo, places: Sequence[Host]) -> dict[str, Any]:
+def _object(info: ModelInfo, places: Sequence[tuple[Host, ModelInfo]]) -> dict[str, Any]:
     return {
         "ref": info.ref,
         "provider": info.provider,
@@ -100,7 +97,7 @@ def _object(info: ModelInfo, places: Sequence[Host]) -> dict[str, Any]:
         "window": info.window,
         "capabilities": sorted(info.capabilities),
         "loaded": info.loaded,
-        "hosts": [host.name for host in places],
+        "hosts": [{"name": host.name, "loaded": place.loaded} for host, place in places],
         "note": info.note,
     }
 

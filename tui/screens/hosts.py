@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PAUSE = 0.1
 """Seconds; what happens within so long is shown together."""
 
-HOW_CELLS, LATENCY_CELLS, RUNNING_CELLS, SPEED_CELLS = 12, 9, 9, 12
+KIND_CELLS, HOW_CELLS, LATENCY_CELLS, RUNNING_CELLS, SPEED_CELLS = 8, 10, 8, 8, 11
 """How wide the columns behind a host's name are."""
 
 
@@ -101,12 +101,14 @@ class HostsScreen(Dialog[None]):
         view.show([*rows, note("`hosts` in the settings (f9) names more of them.", view.row_width)])
 
 
-def _columns(name: Content, how: Content, figures: tuple[str, str, str], width: int) -> Content:
-    """A line: a name, how it is, and three figures on the right."""
+def _columns(name: Content, kind: str, how: Content, figures: list[str], width: int) -> Content:
+    """A line: a name, what it is and how, and three figures on the right."""
     latency, running, speed = figures
-    room = width - HOW_CELLS - LATENCY_CELLS - RUNNING_CELLS - SPEED_CELLS
+    room = width - KIND_CELLS - HOW_CELLS - LATENCY_CELLS - RUNNING_CELLS - SPEED_CELLS
+    name = name.truncate(room - 1, ellipsis=True)
     return Content.assemble(
-        name.truncate(room - 1, ellipsis=True).pad_right(room - min(name.cell_length, room - 1)),
+        name.pad_right(room - name.cell_length),
+        (kind.ljust(KIND_CELLS), MUTED),
         how.pad_right(HOW_CELLS - how.cell_length),
         latency.rjust(LATENCY_CELLS),
         running.rjust(RUNNING_CELLS),
@@ -115,26 +117,24 @@ def _columns(name: Content, how: Content, figures: tuple[str, str, str], width: 
 
 
 def _heading(width: int) -> Row:
-    line = _columns(Content("  Host"), Content(""), ("answers", "running", "writes"), width)
-    return text_row(line.stylize(MUTED))
+    figures = ["latency", "running", "speed"]
+    return text_row(_columns(Content("  host"), "kind", Content(""), figures, width).stylize(MUTED))
 
 
 def _row(host: Host, width: int) -> Row:
     """A host and its figures; below, what it has loaded and what else it has, or what is amiss."""
     sign, how, style = {
-        True: ("●", "answers", "$text-success"),
-        False: ("✗", "is gone", "$text-error"),
+        True: ("●", "reachable", "$text-success"),
+        False: ("✗", "gone", "$text-error"),
         None: ("○", "not asked", MUTED),
     }[host.reachable]
-    name = Content.assemble(
-        (f"{sign} ", style), (one_line(host.name), "bold"), (f"  {host.kind}", MUTED)
-    )
-    figures = (
+    name = Content.assemble((f"{sign} ", style), (one_line(host.name), "bold"))
+    figures = [
         "–" if host.latency is None else duration(host.latency),
         str(host.running),
         "–" if host.tokens_per_second is None else f"{host.tokens_per_second:.1f} tok/s",
-    )
-    lines = [_columns(name, Content.styled(how, style), figures, width)]
+    ]
+    lines = [_columns(name, host.kind, Content.styled(how, style), figures, width)]
     if host.failure is not None:
         lines.append(Content.styled(fit(f"  {one_line(str(host.failure))}", width), "$text-error"))
     loaded = [one_line(info.name) for info in host.models if info.loaded]
