@@ -1,8 +1,8 @@
 """A Dask cluster as the workers, where the settings name one; else this machine's processes.
 
-Dask schedules the work, and does that of a lost worker again on another (Rocklin 2015,
-https://distributed.dask.org). What is sent there are functions of this package by name, and plain
-data, so its workers need the same Scrubjay.
+Dask schedules the work, and does that of a lost worker again on another (Rocklin 2015, “Dask:
+parallel computation with blocked algorithms and task scheduling”). What is sent there are functions
+of this package by name, and plain data, so its workers need the same Scrubjay.
 """
 
 from __future__ import annotations

@@ -70,7 +70,8 @@ class OllamaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     hosts: tuple[str, ...] = ()
     """More servers beside it, such as `attic:11434`. A question goes to the least busy one that has
-    the model loaded, and to another when that one fails. `OLLAMA_API_KEY` is sent to each."""
+    the model loaded, and to another when that one fails. Behind a blank may stand the environment
+    variable with a server's key; `OLLAMA_API_KEY` is sent to `host` alone."""
 
     keep_alive: str = "10m"
     """How long the server keeps a model in memory after an answer."""

@@ -597,9 +597,11 @@ class Engine:
             research=desk.begin(question) if desk is not None else None,
         )
         self._turns.setdefault(question.session_id, []).append(turn)
-        # A question goes first; what was going on in the background is tried again after it.
-        for job in self.pool.living(Lane.BACKGROUND):
-            job.cancel()
+        # A question goes first; what was going on in the background is tried again after it, unless
+        # it has a host of its own.
+        if not self.models.aside(model or session.model):
+            for job in self.pool.living(Lane.BACKGROUND):
+                job.cancel()
         turn.begin()
         await self._tell_session(question.session_id)
         return turn

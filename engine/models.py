@@ -90,6 +90,12 @@ class Models:
         routers = (backend for backend in backends if isinstance(backend, Router))
         return [host for router in routers for host in router.hosts]
 
+    def aside(self, ref: str | None) -> bool:
+        """Whether there is a host beside the one where `ref`, or the default model, answers."""
+        ref = ref or (self.current.ref if self.current is not None else "")
+        backend = self._backends.get(ref.partition(":")[0])
+        return isinstance(backend, Router) and backend.spreads
+
     def watch_hosts(self) -> Job[None]:
         """Look at all model servers now and again until the job is cancelled."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import msgspec
 from engine.llm.base import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from engine.config import OllamaSettings, OpenAISettings
@@ -32,14 +33,18 @@ NEWEST_COUNTS = 0.3
 
 
 def ollama_hosts(settings: OllamaSettings, cache_dir: Path | None = None) -> list[Host]:
-    """The Ollama servers that the user has set, each once; the first is the one of `host`."""
+    """The Ollama servers that the user has set, each once and with a key of its own."""
     from engine.llm.ollama import Ollama
 
     hosts: dict[str, Host] = {}
     counters: dict[str, Counter] = {}  # prompts are counted by the model, wherever it runs
-    for written in ("", *settings.hosts):
-        own = msgspec.structs.replace(settings, host=written) if written else settings
-        backend = Ollama(own, cache_dir=cache_dir, counters=counters)
+    places: list[tuple[OllamaSettings, Mapping[str, str]]] = [(settings, os.environ)]
+    for written in settings.hosts:
+        host, key = _parted(written)
+        own = {"OLLAMA_API_KEY": os.environ.get(key, "")}
+        places.append((msgspec.structs.replace(settings, host=host), own))
+    for place, environ in places:
+        backend = Ollama(place, environ, cache_dir=cache_dir, counters=counters)
         hosts.setdefault(backend.address, Host(backend.address, backend))
     return list(hosts.values())
 
@@ -49,15 +54,18 @@ def openai_hosts(settings: OpenAISettings) -> list[Host]:
     from engine.llm.openai_compatible import OpenAICompatible
 
     places = [(settings.base_url, settings.api_key_env)] if settings.base_url else []
-    for written in settings.hosts:
-        url, _, variable = written.strip().partition(" ")
-        places.append((url, variable.strip()))
     hosts: dict[str, Host] = {}
-    for url, variable in places:
+    for url, variable in [*places, *map(_parted, settings.hosts)]:
         own = msgspec.structs.replace(settings, base_url=url, api_key_env=variable)
         name = urlsplit(url).netloc or url
         hosts.setdefault(url, Host(name, OpenAICompatible.from_settings(own)))
     return list(hosts.values())
+
+
+def _parted(written: str) -> tuple[str, str]:
+    """An address, and the environment variable with its key."""
+    address, _, variable = written.strip().partition(" ")
+    return address, variable.strip()
 
 
 class Host:

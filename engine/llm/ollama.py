@@ -213,7 +213,7 @@ class Ollama(Backend):
         async with self._connecting:
             if self._client is None:
                 # Importing the client takes about half a second, and reading certificates adds.
-                self._client = await asyncio.to_thread(_make_client, self._url)
+                self._client = await asyncio.to_thread(_make_client, self._url, self._api_key)
             return self._client
 
     @asynccontextmanager
@@ -366,15 +366,21 @@ class Ollama(Backend):
         )
 
 
-def _make_client(url: str) -> ollama.AsyncClient:
+def _make_client(url: str, api_key: str) -> ollama.AsyncClient:
     import httpx
     import ollama
 
     # A proxy from the environment can't reach this machine's own loopback address. A model may
     # take minutes to load, so only connecting has a limit.
-    return ollama.AsyncClient(
-        url, trust_env=not is_loopback(url), timeout=httpx.Timeout(None, connect=CONNECT_SECONDS)
+    client = ollama.AsyncClient(
+        url,
+        headers={"authorization": f"Bearer {api_key}"} if api_key else {},
+        trust_env=not is_loopback(url),
+        timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
     )
+    if not api_key:  # the client takes that of the environment, which is for another server
+        client._client.headers.pop("authorization", None)
+    return client
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:

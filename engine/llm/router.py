@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from engine.events import Events, HostsChanged, Notice
 from engine.llm.base import Backend, ModelError
+from engine.llm.hosts import LOOK_SECONDS
 from engine.pool import Job, Lane, Pool
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ to load it gets any: waiting in line takes longer than loading."""
 PAUSES = (2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
 """Seconds between looks at a server that failed. After the last, it is looked at when one is
 needed."""
+
+SILENCE_SECONDS = 10.0
+"""A server that says nothing for so long is asked whether it is still there: a model may take
+minutes to load, and a machine that fell asleep never answers."""
 
 GONE = frozenset({"unreachable", "disconnected", "silent"})
 """Failures after which a server is not asked again before it was seen to be back."""
@@ -65,6 +70,11 @@ class Router(Backend):
         self._returning: Job[None] | None = None
         self._talking: Host | None = None
         """The one that people last talked with: it still knows the conversation's beginning."""
+
+    @property
+    def spreads(self) -> bool:
+        """Whether there is more than one server to work with now."""
+        return sum(host.reachable is True for host in self.hosts) > 1
 
     async def answers(self, timeout: float) -> bool:
         """Whether any server does; known as soon as the first one answers."""
@@ -105,7 +115,7 @@ class Router(Backend):
             try:
                 with host.busy(background=request.background):
                     self._changed()
-                    async with aclosing(host.backend.chat(request)) as chunks:
+                    async with aclosing(self._heard(host, request)) as chunks:
                         async for chunk in chunks:
                             if first is None and (chunk.text or chunk.thinking or chunk.tool_calls):
                                 first = time.monotonic()
@@ -161,6 +171,24 @@ class Router(Backend):
     async def look(self, *, older_than: float = 0.0) -> None:
         """Look at all servers of which it is `older_than` seconds ago."""
         await self._look(self.hosts, older_than)
+
+    async def _heard(self, host: Host, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        """What a server answers; one that falls silent and is not there any more is given up."""
+        async with aclosing(host.backend.chat(request)) as chunks:
+            while True:
+                coming = asyncio.ensure_future(anext(chunks, None))
+                try:
+                    while not (await asyncio.wait([coming], timeout=SILENCE_SECONDS))[0]:
+                        alone = len(self.hosts) == 1
+                        if not alone and not await host.backend.answers(LOOK_SECONDS):
+                            raise ModelError("silent", f"{host.name} does not answer any more.")
+                finally:
+                    if not coming.done():
+                        coming.cancel()
+                        await asyncio.wait([coming])
+                if (chunk := coming.result()) is None:
+                    return
+                yield chunk
 
     async def _ask(
         self, model: str, ask: Callable[[Backend], Awaitable[T]], *, background: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,10 +19,14 @@ from engine.config import (
 )
 from engine.engine import Engine
 from engine.events import Notice
+from engine.llm import router as router_module
 from engine.llm.base import ChatMessage, ChatRequest, ModelError, Options
+from engine.llm.hosts import ollama_hosts, openai_hosts
 from engine.llm.router import Router
+from engine.pool import Job, JobState, Lane
 from storage.records import Finish, Role
 from tests.embedded_weights import paths_under
+from tests.engine.llm.scripted_server import ScriptedServer
 from tests.engine.support import Watch
 from tests.ollama_server import CHAT_MODEL, EMBEDDING_MODEL, OllamaServer, Unavailable
 
@@ -222,6 +226,74 @@ async def test_a_server_killed_in_the_middle_leaves_what_it_said_and_retry_goes_
 
         await asyncio.to_thread(servers[0].start)
         await until(lambda: first.reachable is True)  # it is found to be back by itself
+
+
+async def test_a_server_whose_machine_falls_asleep_is_given_up(
+    tmp_path: Path, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(router_module, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(router_module, "LOOK_SECONDS", 0.5)
+    async with asking(tmp_path, servers) as engine:
+        router = await router_of(engine)
+        first, second = router.hosts
+        for host in router.hosts:
+            await load(host)
+        asked = asyncio.create_task(said(router, ask("jay " * 40, most=4)))
+        await until(lambda: first.chats == 1)
+        servers[0].freeze()
+        assert await asked
+        assert (first.reachable, second.reachable) == (False, True)
+        await asyncio.to_thread(servers[0].kill)
+
+
+async def test_a_new_question_ends_background_work_only_where_there_is_no_other_server(
+    tmp_path: Path, servers: Servers
+) -> None:
+    async with asking(tmp_path, servers) as engine:
+        router = await router_of(engine)
+        await router.look()
+        await engine.models.find().result()
+
+        async def work(_job: Job[None]) -> None:
+            await asyncio.Event().wait()
+
+        for there, ended in ((True, False), (False, True)):
+            job = engine.pool.submit("name the conversation", Lane.BACKGROUND, work)
+            router.hosts[1].reachable = there
+            turn = await engine.send(None, "Hi.")
+            await turn.stop()
+            assert (job.state is JobState.CANCELLED) == ended
+            job.cancel()
+
+
+@pytest.mark.parametrize("kind", ["ollama", "openai"])
+async def test_each_server_is_sent_its_own_key_and_no_other(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Stand-ins, because Ollama does not tell what keys it is sent.
+    servers = ScriptedServer(), ScriptedServer(), ScriptedServer()
+    async with AsyncExitStack() as stack:
+        for server in servers:
+            listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+            server.port = listening.sockets[0].getsockname()[1]
+            stack.push_async_callback(listening.wait_closed)
+            stack.callback(listening.close)
+        monkeypatch.setenv(f"{kind.upper()}_API_KEY", "the first key")
+        monkeypatch.setenv("ATTIC_KEY", "the second key")
+        first, second, third = (server.url for server in servers)
+        more = (f"{second} ATTIC_KEY", third)
+        hosts = (
+            ollama_hosts(OllamaSettings(host=first, hosts=more))
+            if kind == "ollama"
+            else openai_hosts(OpenAISettings(base_url=first, hosts=more))
+        )
+        for host in hosts:
+            await host.look()
+            await host.backend.close()
+    sent = [
+        {request.headers.get("authorization") for request in server.requests} for server in servers
+    ]
+    assert sent == [{"Bearer the first key"}, {"Bearer the second key"}, {None}]
 
 
 async def test_a_server_that_is_not_there_is_passed_over_for_models_and_vectors_too(
