@@ -1,6 +1,7 @@
 """What happens after an answer, in the background: title, summary, and learning of the user.
 
-Nobody waits for these. A new question cancels them, and the next answer tries again.
+Nobody waits for these. A new question cancels them, and the next answer tries again; where there
+are several model hosts, they run on another one and go on.
 """
 
 from __future__ import annotations

@@ -68,6 +68,11 @@ class OllamaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     host: str = ""
     """Empty: `OLLAMA_HOST`, else `http://127.0.0.1:11434`."""
 
+    hosts: tuple[str, ...] = ()
+    """More servers beside it, such as `attic:11434`. A question goes to the least busy one that has
+    the model loaded, and to another when that one fails. Behind a blank may stand the environment
+    variable with a server's key; `OLLAMA_API_KEY` is sent to `host` alone."""
+
     keep_alive: str = "10m"
     """How long the server keeps a model in memory after an answer."""
 
@@ -104,6 +109,9 @@ class OpenAISettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     vision: bool = False
     """Whether its models see images. Those see them, too, that the server says it of."""
+    hosts: tuple[str, ...] = ()
+    """More servers beside it: a base URL each, and behind a blank the environment variable with
+    its key, if it takes one: `http://attic:8000/v1 ATTIC_KEY`. Questions go as with Ollama's."""
 
 
 class ContextSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -256,6 +264,23 @@ class ResearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError(f"proxy is {self.proxy!r}, and begins with neither http nor https")
 
 
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the work is done that would keep a processor busy: embedding, reading, comparing."""
+
+    executor: Literal["processes", "dask"] = "processes"
+    """`processes` of this machine, or those of a Dask cluster, with the extra `scrubjay[cluster]`.
+    Its workers need the same version of Scrubjay."""
+
+    scheduler: str = ""
+    """The address of Dask's scheduler, such as `tcp://attic:8786`. Whoever can reach it can run
+    programs on its workers: keep it in a network of your own, or use Dask's TLS."""
+
+    def __post_init__(self) -> None:
+        """Refuse a cluster that is nowhere."""
+        if self.executor == "dask" and not self.scheduler:
+            raise ValueError("executor is dask, which needs the address of its scheduler")
+
+
 class StorageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is kept."""
 
@@ -303,6 +328,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tools: ToolSettings = ToolSettings()
     memory: MemorySettings = MemorySettings()
     research: ResearchSettings = ResearchSettings()
+    workers: WorkerSettings = WorkerSettings()
     storage: StorageSettings = StorageSettings()
     ui: UISettings = UISettings()
     keys: dict[str, str] = {}

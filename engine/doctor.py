@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from engine.config import Paths
     from engine.llm.base import ModelInfo
+    from engine.llm.hosts import Host
     from storage.repair import Repaired
 
 ROOM = 500_000_000
@@ -58,9 +59,13 @@ async def examine(paths: Paths) -> list[Finding]:
     what it finds.
     """
     settings, read = await asyncio.to_thread(_settings, paths)
-    looks = [_ollama(settings), _runtime(), _weights(paths)]
-    if settings.openai.base_url:
-        looks.insert(1, _openai(settings))
+    hosts = await asyncio.to_thread(_hosts, settings)
+    looks = [
+        *(_host(host, name, settings) for name, host in hosts.items()),
+        *(_runtime(), _weights(paths)),
+    ]
+    if settings.workers.executor == "dask":
+        looks.append(_cluster(settings))
     models = await asyncio.gather(*looks)
     disk, log = await asyncio.to_thread(lambda: (_disk(paths), _log(paths)))
     return [read, await _database(paths), *models, disk, log]
@@ -132,43 +137,49 @@ async def _database(paths: Paths) -> Finding:
     )
 
 
-async def _ollama(settings: Settings) -> Finding:
-    from engine.llm.ollama import Ollama
+def _hosts(settings: Settings) -> dict[str, Host]:
+    """The model servers by what their findings are called; their clients are slow to import."""
+    from engine.llm.hosts import ollama_hosts, openai_hosts
 
-    wanted = bool(settings.ollama.host) or settings.model.default.startswith("ollama:")
+    found: dict[str, Host] = {}
+    for host in (*ollama_hosts(settings.ollama), *openai_hosts(settings.openai)):
+        found[f"{host.kind} {host.name}" if host.kind in found else host.kind] = host
+    return found
+
+
+async def _host(host: Host, name: str, settings: Settings) -> Finding:
+    """Whether a model server answers, and what it has."""
+    wanted = (
+        name != "ollama"
+        or bool(settings.ollama.host)
+        or settings.model.default.startswith("ollama:")
+    )
     try:
-        backend = Ollama(settings.ollama)
-        try:
-            if not await backend.answers(PROBE_SECONDS):
-                text = "no server answers"
-                if wanted:
-                    return _problem(
-                        "ollama", text, "Start it with `ollama serve`, or correct ollama.host."
-                    )
-                return _note("ollama", f"{text}; the embedded model is used")
-            found = await backend.models()
-        finally:
-            await backend.close()
+        if not wanted and not await host.backend.answers(PROBE_SECONDS):
+            return _note(name, "no server answers; the embedded model is used")
+        found = await host.backend.models()
     except ModelError as error:
-        return _problem("ollama", error.failure.message, error.failure.next_step)
+        return _problem(name, error.failure.message, error.failure.next_step)
+    finally:
+        await host.backend.close()
     if not found:
-        return _note("ollama", "it answers, but has no models", "Run `ollama pull llama3.2`.")
-    return _ok("ollama", f"it answers, and has {_names(found)}")
+        return _note(
+            name, f"{host.name} answers, but has no models", "Run `ollama pull llama3.2` there."
+        )
+    return _ok(name, f"{host.name} answers, and has {_names(found)}")
 
 
-async def _openai(settings: Settings) -> Finding:
-    from engine.llm.openai_compatible import OpenAICompatible
+async def _cluster(settings: Settings) -> Finding:
+    """Whether there is a Dask cluster that can do the work."""
+    from engine.cluster import ClusterError, connect
 
-    url = settings.openai.base_url
+    scheduler = settings.workers.scheduler
     try:
-        backend = await asyncio.to_thread(OpenAICompatible.from_settings, settings.openai)
-        try:
-            found = await backend.models()
-        finally:
-            await backend.close()
-    except ModelError as error:
-        return _problem("openai", error.failure.message, error.failure.next_step)
-    return _ok("openai", f"{url} answers, and has {_names(found)}")
+        cluster = await asyncio.to_thread(connect, scheduler)
+    except ClusterError as error:
+        return _problem("workers", str(error), "Correct the section [workers] of the settings.")
+    await asyncio.to_thread(cluster.shutdown)
+    return _ok("workers", f"Dask at {scheduler}, {cluster.threads} threads")
 
 
 async def _runtime() -> Finding:

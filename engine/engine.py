@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 from engine.afterwards import Afterwards
 from engine.attachments import with_files
+from engine.cluster import maker
 from engine.consent import Consent, Decision, pending_calls
 from engine.context.budget import pack
 from engine.context.material import gather
@@ -24,7 +25,7 @@ from engine.events import (
 from engine.images import named, without_images
 from engine.library import Library
 from engine.llm.base import ModelError
-from engine.memory.meaning import Meaning
+from engine.memory.meaning import NICENESS, Meaning
 from engine.memory.memories import Memories
 from engine.memory.recall import KINDS, Recall
 from engine.models import Models, windowed
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from engine.llm.base import Backend
     from engine.memory.recall import Recollection
     from engine.research.pipeline import Desk
-    from engine.workers import Workers
+    from engine.workers import MakeExecutor, Workers
     from storage.articles import Article
     from storage.records import Message, Session
 
@@ -95,7 +96,11 @@ class Engine:
         self.models = Models(settings, paths, self.pool, self.events, backends)
         self._store = store
         self._embedder_failed = False
-        self._meaning = Meaning(store, self._choose_embedder) if settings.memory.embedder else None
+        self._meaning = (
+            Meaning(store, self._choose_embedder, make=self._makes_workers(1, NICENESS))
+            if settings.memory.embedder
+            else None
+        )
         recall = Recall(store, self._meaning)
         self.memory = Memories(store, recall, self.pool, self.events, settings)
         self.tools = built_in_tools(settings.context.compaction)
@@ -224,6 +229,7 @@ class Engine:
                 self.models,
                 self.pool,
                 self.events,
+                make_workers=self._makes_workers(self.settings.research.workers),
                 keep_alive=self.settings.ollama.keep_alive,
             )
         return self._desk
@@ -503,6 +509,16 @@ class Engine:
 
         self.pool.submit(EMBEDDING, Lane.UPKEEP, embed, key=EMBEDDING)
 
+    def _makes_workers(self, count: int, niceness: int = 0) -> MakeExecutor:
+        """What makes the executor of `count` workers, or that of the cluster."""
+        loop = asyncio.get_running_loop()
+
+        def tell(text: str) -> None:
+            notice = Notice(text=text, severity="warning")
+            loop.call_soon_threadsafe(self.events.emit, notice)
+
+        return maker(self.settings.workers, tell, count, niceness)
+
     async def _choose_embedder(self, workers: Workers) -> Embedder:
         embedding = await asyncio.to_thread(import_module, "engine.embedding")  # imports numpy
         wanted = self.settings.memory.embedder
@@ -600,9 +616,11 @@ class Engine:
             research=desk.begin(question) if desk is not None else None,
         )
         self._turns.setdefault(question.session_id, []).append(turn)
-        # A question goes first; what was going on in the background is tried again after it.
-        for job in self.pool.living(Lane.BACKGROUND):
-            job.cancel()
+        # A question goes first; what was going on in the background is tried again after it, unless
+        # it has a host of its own.
+        if not self.models.aside(model or session.model):
+            for job in self.pool.living(Lane.BACKGROUND):
+                job.cancel()
         turn.begin()
         await self._tell_session(question.session_id)
         return turn

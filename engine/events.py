@@ -133,6 +133,10 @@ class ModelChanged(Event, frozen=True, kw_only=True):
     """How much of a download has come, from 0 to 1."""
 
 
+class HostsChanged(Event, frozen=True, kw_only=True):
+    """A model server was found to be there or gone, or is asked for more or less than before."""
+
+
 class MemoriesChanged(Event, frozen=True, kw_only=True):
     """Something was remembered, changed or forgotten about a person."""
 

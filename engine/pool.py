@@ -41,7 +41,7 @@ class Lane(StrEnum):
     """Model calls that nobody waits for: titles and, later, summaries."""
 
     FETCH = "fetch"
-    """One source of a research turn."""
+    """Waiting for servers: one source of a research turn, model hosts that are looked at."""
 
     PROCESS = "process"
     """Waiting for worker processes that read, embed and rank."""

@@ -19,7 +19,6 @@ from tui.attention import Attention
 from tui.bindings import unknown
 from tui.commands import Commands
 from tui.giving_back import giving_back
-from tui.harmless import visible
 from tui.screens.chat import ChatScreen
 from tui.telling import tell
 from tui.themes import DEFAULT, THEMES, for_16_colours, own_themes

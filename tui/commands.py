@@ -60,6 +60,7 @@ COMMANDS = (
     Command("copy_answer", "Copy the last answer", "To the clipboard, as Markdown", "/copy"),
     Command("toggle_sidebar", "Conversations", "Go to the sidebar, or hide it"),
     Command("toggle_inspector", "Inspector", "Tokens, memory, research, workers; or hide them"),
+    Command("hosts", "Model hosts", "Where models run, and how fast", "/hosts"),
     Command(
         "settings", "Settings", "All, with what they mean; kept in the file", "/settings", "WORDS"
     ),

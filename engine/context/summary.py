@@ -131,6 +131,7 @@ async def summarize(
         options=Options(temperature=0.0, max_tokens=WORDS * 2, context_length=info.window),
         think=False if "thinking" in info.capabilities else None,
         keep_alive=keep_alive,
+        background=True,
     )
     async with aclosing(backend.chat(request)) as chunks:
         text = "".join([chunk.text async for chunk in chunks])

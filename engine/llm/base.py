@@ -101,6 +101,9 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A JSON Schema that the answer must fit."""
 
     keep_alive: str | None = None
+    background: bool = False
+    """Nobody waits for the answer: where there are several servers, it keeps away from the one that
+    people talk with."""
 
     @property
     def image_tokens(self) -> int:

@@ -113,6 +113,7 @@ async def extract(
         think=False if "thinking" in info.capabilities else None,
         schema=SCHEMA,
         keep_alive=keep_alive,
+        background=True,
     )
     answer = ""
     tokens = 0

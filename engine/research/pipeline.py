@@ -121,6 +121,7 @@ class Desk:
         pool: Pool,
         events: Events,
         *,
+        make_workers: MakeExecutor | None = None,
         keep_alive: str | None = None,
     ) -> None:
         self.settings = settings
@@ -131,7 +132,7 @@ class Desk:
         self.keep_alive = keep_alive
         self.folder = paths.cache_dir / "research"
         self.resolve: Resolve = system_resolve
-        self.make_workers: MakeExecutor = partial(processes, settings.workers)
+        self.make_workers = make_workers or partial(processes, settings.workers)
         self.script: Path = SCRIPT
 
     def begin(

@@ -93,6 +93,7 @@ class ChatScreen(
             _key("ctrl+f", "find", "Find", "Find words in this conversation", show=False),
             _key("f2", "rename", "Rename", "Give the conversation another title", show=False),
             _key("ctrl+p", "app.command_palette", "Menu", "Everything by name", priority=True),
+            _key("f8", "hosts", "Hosts", "Where models run, and how fast", show=False),
             _key("f9", "settings", "Settings", "Everything that can be set", show=False),
             _key("f1", "help", "Help", "Every key and command"),
             _key("question_mark", "help", "Help", "Every key and command", show=False),
@@ -289,6 +290,12 @@ class ChatScreen(
             self.app.theme = name
         else:
             tell(self, f"There is no theme {name!r}.", "warning")
+
+    def action_hosts(self) -> None:
+        """Show where models run."""
+        from tui.screens.hosts import HostsScreen
+
+        self.app.push_screen(HostsScreen(self._engine.models))
 
     def action_settings(self, words: str = "") -> None:
         """Show everything that can be set, or what has these words."""
