@@ -22,6 +22,7 @@ from engine.events import (
 )
 from engine.library import Library
 from engine.llm.base import ModelError
+from engine.mcp.servers import Servers
 from engine.memory.meaning import Meaning
 from engine.memory.memories import Memories
 from engine.memory.recall import KINDS, Recall
@@ -78,6 +79,8 @@ class Engine:
         library: Every kept conversation.
         models: Which model answers.
         memory: What is remembered, beside the conversations themselves.
+        tools: What models may call.
+        servers: Other programs whose tools they may call.
         pool: The background work.
     """
 
@@ -96,12 +99,14 @@ class Engine:
         recall = Recall(store, self._meaning)
         self.memory = Memories(store, recall, self.pool, self.events, settings)
         self.tools = built_in_tools(settings.context.compaction)
+        self.servers = Servers(settings.mcp.servers, self.tools, self.pool, self.events)
         self._workshop = Workshop(
             store=store,
             models=self.models,
             recall=recall,
             memory=self.memory,
             tools=self.tools,
+            servers=self.servers,
             pool=self.pool,
             events=self.events,
             settings=settings,

@@ -32,7 +32,7 @@ from engine.events import (
     TurnEnded,
 )
 from engine.llm.base import ChatMessage, ModelError, Options
-from engine.models import windowed
+from engine.models import takes_tools, windowed
 from engine.parameters import effective
 from engine.pool import Job, Lane, Pool
 from engine.tools.registry import ToolContext, ToolResult
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from engine.config import Settings
     from engine.context.budget import Packed
     from engine.llm.base import Backend, ModelInfo
+    from engine.mcp.servers import Servers
     from engine.memory.memories import Memories
     from engine.memory.recall import Recall
     from engine.models import Models
@@ -70,6 +71,7 @@ class Workshop(msgspec.Struct, kw_only=True):
     recall: Recall
     memory: Memories
     tools: Registry
+    servers: Servers
     pool: Pool
     events: Events
     settings: Settings
@@ -271,7 +273,9 @@ class Turn:
 
         When none does, a new answer is begun, for the model to go on with.
         """
-        tools = self._shop.tools
+        # What a person agrees to is what runs, though a server may say something else meanwhile.
+        await self._shop.servers.ready_for(await self._consent.waiting())
+        tools = self._shop.tools.as_now()
         context = ToolContext(
             session_id=self.session_id,
             store=self._shop.store,
@@ -337,6 +341,8 @@ class Turn:
         shop = self._shop
         self.backend, self.info = await shop.models.ready(self._model)
         job.report(detail=f"packing for {self.info.ref}")
+        if takes_tools(self.info):
+            await shop.servers.settled()
         session = await shop.store.sessions.get(self.session_id)
         if session is None:
             raise UnknownSessionError(f"There is no session {self.session_id}.")
