@@ -56,12 +56,15 @@ def with_files(text: str, folder: Path) -> str:
         found = _file(match[1] or match[2], folder)
         if found is not None and found[0] not in blocks:
             name, path = found
-            content = _read(name, path)
-            fence = "`" * max(3, 1 + max(map(len, re.findall("`+", content)), default=0))
             kind = path.suffix.removeprefix(".")
-            kind = kind if kind.isalnum() else ""
-            blocks[name] = f"`{name}`:\n\n{fence}{kind}\n{content.rstrip()}\n{fence}"
+            blocks[name] = block(name, _read(name, path), kind if kind.isalnum() else "")
     return "\n\n".join([text, *blocks.values()])
+
+
+def block(name: str, content: str, kind: str = "") -> str:
+    """A text under its name, in a code block that it can't end."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", content)), default=0))
+    return f"`{name}`:\n\n{fence}{kind}\n{content.rstrip()}\n{fence}"
 
 
 def _file(name: str, folder: Path) -> tuple[str, Path] | None:

@@ -16,10 +16,9 @@ import msgspec
 from mcp.client.client import Client
 from mcp.client.subscriptions import ListenNotSupportedError
 from mcp.shared.exceptions import MCPError
-from pydantic import ValidationError
 
 from engine import __version__
-from engine.mcp.errors import ServerError
+from engine.mcp.errors import ServerError, reason
 from engine.mcp.offers import Argument, Offers, Prompt, RemoteTool, Resource
 from engine.mcp.transport import address, child, watched
 from engine.tools.registry import ToolResult
@@ -83,7 +82,7 @@ async def connected(
         try:
             await stack.enter_async_context(client)
         except (Exception, ExceptionGroup) as error:
-            raise ServerError(_reason(error)) from None
+            raise ServerError(reason(error)) from None
         listening = asyncio.create_task(_listen(client, changed))
         try:
             yield Connection(client)
@@ -115,7 +114,7 @@ class Connection:
         if can.prompts:
             prompts = await _all(self._client.list_prompts, "prompts")
         return Offers(
-            tools=tuple(_tool(one) for one in tools),
+            tools=tuple(_tool(one) for one in tools if not _is_task(one)),
             resources=tuple(
                 Resource(uri=str(one.uri), title=one.title or one.name) for one in resources
             ),
@@ -201,27 +200,7 @@ async def _asked(answer: Awaitable[Any]) -> Any:
         lost = isinstance(error, MCPError) and (
             error.code == types.CONNECTION_CLOSED or error.message == "Session terminated"
         )
-        raise ServerError(_reason(error), lost=lost) from None
-
-
-def _reason(error: BaseException) -> str:
-    """What went wrong, as the rest of a sentence that begins with the server."""
-    if isinstance(error, BaseExceptionGroup):
-        return _reason(error.exceptions[0])
-    if isinstance(error, ServerError):
-        return str(error)
-    if isinstance(error, MCPError):
-        if error.code == types.CONNECTION_CLOSED:
-            return (
-                "is not there any more" if error.message == "Connection closed" else error.message
-            )
-        return f"says: {error.message[:500]}"
-    if isinstance(error, ValidationError):
-        return "answers, but not as the protocol has it"
-    if isinstance(error, TimeoutError):
-        return "does not answer"
-    text = str(error)[:200]
-    return f"can't be reached ({text or type(error).__name__})"
+        raise ServerError(reason(error), lost=lost) from None
 
 
 def _filled(values: dict[str, str]) -> dict[str, str]:
@@ -234,6 +213,11 @@ def _filled(values: dict[str, str]) -> dict[str, str]:
         return found
 
     return {name: VARIABLE.sub(known, value) for name, value in values.items()}
+
+
+def _is_task(tool: types.Tool) -> bool:
+    """Whether calls of a tool only begin something, whose end would have to be asked for."""
+    return tool.execution is not None and tool.execution.task_support == "required"
 
 
 def _tool(tool: types.Tool) -> RemoteTool:

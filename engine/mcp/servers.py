@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 from collections import deque
 from contextlib import AsyncExitStack
 from enum import StrEnum
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.events import Notice, ServersChanged
-from engine.mcp.errors import ServerError
+from engine.mcp.errors import ServerError, reason
 from engine.mcp.offers import Offers, RemoteTool, ServerTool, is_usable, name_of
 from engine.pool import Lane
 from engine.tools.registry import ToolError
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from engine.pool import Job, Pool
     from engine.tools.registry import Registry, ToolResult
     from storage.records import ToolCall
-
-log = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
 """A server that does not answer for so long after its start is given up."""
@@ -182,33 +179,22 @@ class Server:
         self._over.set()
 
     async def _live(self, _job: Job[None]) -> None:
-        stack = AsyncExitStack()
         ready = False
         try:
-            library = await asyncio.to_thread(import_module, "engine.mcp.connection")
-            stale = self._stale
-            async with asyncio.timeout(START_SECONDS):
-                connection: Connection = await stack.enter_async_context(
-                    library.connected(self.settings, self, stale.set)
-                )
-                self._take(await connection.offers())
-            self._connection = connection
-            ready = True
-            self._move(ServerState.READY)
-            await self._follow(connection)
-        except ServerError as error:
-            self.trouble = self.trouble or str(error)
-        except TimeoutError:
-            self.trouble = f"did not answer within {START_SECONDS:.0f} seconds"
+            async with asyncio.timeout(None) as leaving, AsyncExitStack() as stack:
+                try:
+                    await self._connect(stack)
+                    ready = True
+                    await self._follow()
+                finally:
+                    self._connection = None
+                    leaving.reschedule(asyncio.get_running_loop().time() + GOODBYE_SECONDS)
         except asyncio.CancelledError:
             self.trouble = "was stopped"
             raise
-        except Exception as error:
-            log.exception("a connection failed in a way that nobody foresaw")
-            self.trouble = f"failed ({type(error).__name__})"
+        except (Exception, ExceptionGroup) as error:
+            self.trouble = self.trouble or reason(error)
         finally:
-            self._connection = None
-            await _leave(stack)
             self._move(ServerState.FAILED)
         again = " Its next call starts it again." if ready else ""
         self._within.tell(
@@ -216,8 +202,23 @@ class Server:
         )
         raise ServerError(self.trouble)
 
-    async def _follow(self, connection: Connection) -> None:
+    async def _connect(self, stack: AsyncExitStack) -> None:
+        library = await asyncio.to_thread(import_module, "engine.mcp.connection")
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                connection: Connection = await stack.enter_async_context(
+                    library.connected(self.settings, self, self._stale.set)
+                )
+                self._take(await connection.offers())
+        except TimeoutError:
+            raise ServerError(f"did not answer within {START_SECONDS:.0f} seconds") from None
+        self._connection = connection
+        self._move(ServerState.READY)
+
+    async def _follow(self) -> None:
         """Read anew what it offers when that changes, until the connection is over."""
+        connection = self._connection
+        assert connection is not None
         over = asyncio.create_task(self._over.wait())
         try:
             while not self._over.is_set():
@@ -325,12 +326,3 @@ class Servers:
     def tell(self, text: str, severity: str = "information") -> None:
         """Say something to whoever sits before the screen."""
         self.events.emit(Notice(text=text, severity=severity))
-
-
-async def _leave(stack: AsyncExitStack) -> None:
-    """Close what was opened; what fails in that is nobody's business any more."""
-    try:
-        async with asyncio.timeout(GOODBYE_SECONDS):
-            await stack.aclose()
-    except (Exception, ExceptionGroup) as error:
-        log.debug("a connection did not close: %s", type(error).__name__)

@@ -100,14 +100,16 @@ async def child(
     assert process.stderr is not None
     to_session, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     write, from_session = anyio.create_memory_object_stream[SessionMessage](0)
+    leaving = asyncio.Event()  # how it ends from then on is our doing
     tasks = (
-        asyncio.create_task(_read(process, to_session, watch)),
+        asyncio.create_task(_read(process, to_session, watch, leaving)),
         asyncio.create_task(_write(process.stdin, from_session)),
         asyncio.create_task(_listen(process.stderr, watch)),
     )
     try:
         yield read, write
     finally:
+        leaving.set()
         with anyio.CancelScope(shield=True):
             await _end(process)
             for task in tasks:
@@ -162,9 +164,9 @@ class _Watched:
         """
         try:
             message = await self._inner.receive()
-        except (anyio.EndOfStream, anyio.ClosedResourceError):
-            self._watch.ended("ended")
-            raise anyio.EndOfStream from None
+        except anyio.EndOfStream:
+            self._watch.ended("ended the connection")
+            raise
         now = time.monotonic()
         if now - self._second > 1:
             self._second, self._count = now, 0
@@ -211,7 +213,9 @@ class _Watched:
         return await self._inner.__aexit__(kind, error, traceback)
 
 
-async def _read(process: asyncio.subprocess.Process, to_session: Any, watch: Watch) -> None:
+async def _read(
+    process: asyncio.subprocess.Process, to_session: Any, watch: Watch, leaving: asyncio.Event
+) -> None:
     """Hand on a message a line; a line that is none, such as a greeting, is shown as said."""
     assert process.stdout
     async with to_session:
@@ -222,7 +226,8 @@ async def _read(process: asyncio.subprocess.Process, to_session: Any, watch: Wat
                 watch.ended(f"sent a message of more than {LONGEST_MESSAGE / 1e6:.0f} MB")
                 return
             if not line:
-                watch.ended(await _fate(process))
+                if not leaving.is_set():
+                    watch.ended(await _fate(process))
                 return
             try:
                 message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)

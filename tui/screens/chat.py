@@ -17,12 +17,15 @@ from engine.events import (
     AnswerEnded,
     Event,
     Notice,
+    ServersChanged,
     SessionChanged,
     SessionDeleted,
     SettingsChanged,
 )
 from engine.library import UNREAD, tags_of
 from engine.llm.base import ModelError
+from engine.mcp.errors import ServerError
+from engine.mcp.texts import Wanted, prompt_commands, prompt_text, wanted_prompt
 from engine.memory.memories import Kept
 from engine.parameters import PERSONAS, ParameterError, changed, in_words, personas
 from storage.errors import StorageError
@@ -145,9 +148,7 @@ class ChatScreen(Screen[None]):
     def on_mount(self) -> None:
         """Listen to the engine; leave everything slow until the first frame is there."""
         self.conversation = self.query_one(Conversation)
-        self.query_one(Composer).commands = [
-            (f"{name} {command.takes}".rstrip(), command.help) for name, command in SLASH.items()
-        ]
+        self._offer_commands()
         self._unsubscribe = self._engine.events.subscribe(self._hear)
         self.call_after_refresh(self.set_timer, FIRST_REST, self._settle)
 
@@ -162,8 +163,15 @@ class ChatScreen(Screen[None]):
         self._arrange()
         self.set_timer(SECOND_REST, self._find_model)
 
+    def _offer_commands(self) -> None:
+        self.query_one(Composer).commands = [
+            *((f"{name} {one.takes}".rstrip(), one.help) for name, one in SLASH.items()),
+            *prompt_commands(self._engine.servers),
+        ]
+
     def _find_model(self) -> None:
         self._engine.models.find()
+        self._engine.servers.start()
         if self._engine.settings.memory.recall:
             self._engine.load_memory()
 
@@ -173,6 +181,8 @@ class ChatScreen(Screen[None]):
                 self._say(text, severity)
             case AnswerEnded(message=message) if message.session_id != self._session_id:
                 self.run_worker(self._mark_unread(message.session_id, True), group="unread")
+            case ServersChanged():
+                self._offer_commands()
             case SettingsChanged(settings=settings):
                 self._follow(settings)
             case SessionDeleted(session_id=session_id):
@@ -644,6 +654,21 @@ class ChatScreen(Screen[None]):
         else:
             self._say(f"No persona is written yet. Its instructions go into {folder}/NAME.md.")
 
+    def action_servers(self) -> None:
+        """Show the servers of tools, how they are, and what they offer."""
+        from tui.screens.servers import ServersScreen
+
+        self.app.push_screen(ServersScreen(self._engine))
+
+    async def _put_prompt(self, wanted: Wanted) -> None:
+        """Put a server's prompt before the user, who sends it or does not: it is not their text."""
+        composer = self.conversation.composer
+        try:
+            composer.give_back(await prompt_text(wanted))
+        except ServerError as error:
+            composer.give_back(f"/{wanted.server.name}:{wanted.prompt} {wanted.written}".rstrip())
+            self._say(f"The server {wanted.server.name} {error}.", "warning")
+
     def action_change_theme(self, name: str = "") -> None:
         """Change the colours, and keep them; show the themes if none is named."""
         if not name:
@@ -712,7 +737,9 @@ class ChatScreen(Screen[None]):
     def on_composer_submitted(self, message: Composer.Submitted) -> None:
         """Do a command, or send the text."""
         slash = read_slash(message.text)
-        if slash is None:
+        if wanted := wanted_prompt(self._engine.servers, message.text):
+            self.run_worker(self._put_prompt(wanted), group="prompt")
+        elif slash is None:
             self.run_worker(self.conversation.send(message.text), group="send")
         elif slash.command is None:
             self.conversation.composer.give_back(message.text)
