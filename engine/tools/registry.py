@@ -21,6 +21,7 @@ import msgspec
 
 from engine.config import ResearchSettings
 from engine.llm.base import ToolSpec
+from storage.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -130,6 +131,8 @@ class Tool:
             )
         except ToolError as error:
             return ToolResult(text=str(error), failed=True)
+        except StorageError as error:
+            return ToolResult(text=f"{error.message} {error.next_step}".rstrip(), failed=True)
         except Exception as error:
             log.exception("the tool %s failed", self.name)
             return ToolResult(text=f"{self.name} failed: {type(error).__name__}.", failed=True)

@@ -70,7 +70,7 @@ class ServersScreen(Dialog[None]):
         with Vertical() as box:
             box.border_title = "Servers of tools (MCP)"
             box.border_subtitle = (
-                "r starts it again · x stops it · escape closes"
+                "r starts it again · x stops it · tab goes below"
                 if self._servers
                 else "escape closes"
             )
@@ -133,9 +133,7 @@ def _row(server: Server) -> Content:
     if server.state is ServerState.READY:
         count = len(server.offers.tools)
         state = f"{count} tool{'' if count == 1 else 's'}"
-    return Content.assemble(
-        (f"{mark} ", style), (server.name, "bold"), f"  {state}  ", (one_line(server.place), MUTED)
-    )
+    return Content.assemble((f"{mark} ", style), (server.name, "bold"), (f"  {state}", MUTED))
 
 
 def _known(server: Server) -> Content:
@@ -143,6 +141,9 @@ def _known(server: Server) -> Content:
 
 
 def _lines(server: Server) -> Iterator[Content]:
+    yield Content.assemble((one_line(server.place), MUTED))
+    if server.state is ServerState.STARTING:
+        yield Content("It is starting.")
     if server.state is ServerState.FAILED:
         yield Content.assemble((f"It {visible(server.trouble)}.", "$text-error"))
     if server.state is ServerState.OFF:
