@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from engine.tools.registry import ToolResult
 
+LONGEST_MESSAGE = 4_000_000
+"""Bytes of one message; a longer one ends the connection."""
+
 LONGEST_NAME = 64
 """Of a tool, with its server's; no model interface takes a longer one."""
 

@@ -19,7 +19,7 @@ from mcp.server.stdio import stdio_server
 
 from engine import __version__
 from engine.llm.base import ModelError
-from engine.mcp.transport import LONGEST_MESSAGE
+from engine.mcp.offers import LONGEST_MESSAGE
 from engine.memory.quotas import QuotaExceededError
 from engine.tools.registry import Registry, Tool, ToolContext, ToolError, shortened, tool
 from storage.records import Role, ToolCall

@@ -24,6 +24,7 @@ from mcp.shared.message import SessionMessage
 
 from engine.llm.ollama_host import is_loopback
 from engine.mcp.errors import ServerError
+from engine.mcp.offers import LONGEST_MESSAGE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 
     from mcp.client._transport import TransportStreams
     from mcp.shared._stream_protocols import ReadStream
-
-LONGEST_MESSAGE = 4_000_000
-"""Bytes of one message; a longer one ends the connection."""
 
 MOST_MESSAGES = 2_000
 """Messages within a second; more end the connection, for they would hold up the screen."""
