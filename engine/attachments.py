@@ -72,11 +72,15 @@ def with_files(text: str, folder: Path) -> Attached:
             if isinstance(content, bytes):
                 pictures[name] = content
                 continue
-            fence = "`" * max(3, 1 + max(map(len, re.findall("`+", content)), default=0))
             kind = path.suffix.removeprefix(".")
-            kind = kind if kind.isalnum() else ""
-            blocks[name] = f"`{name}`:\n\n{fence}{kind}\n{content.rstrip()}\n{fence}"
+            blocks[name] = block(name, content, kind if kind.isalnum() else "")
     return Attached("\n\n".join([text, *blocks.values()]), pictures)
+
+
+def block(name: str, content: str, kind: str = "") -> str:
+    """A text under its name, in a code block that it can't end."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", content)), default=0))
+    return f"`{name}`:\n\n{fence}{kind}\n{content.rstrip()}\n{fence}"
 
 
 def _file(name: str, folder: Path) -> tuple[str, Path] | None:

@@ -53,7 +53,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def examine(paths: Paths) -> list[Finding]:
-    """Look at the settings, the database, the models, the disk and the log.
+    """Look at the settings, the database, the models, the servers of tools, the disk and the log.
 
     Changes nothing, but for an upgrade of a database that an older version wrote. Never raises for
     what it finds.
@@ -67,8 +67,9 @@ async def examine(paths: Paths) -> list[Finding]:
     if settings.workers.executor == "dask":
         looks.append(_cluster(settings))
     models = await asyncio.gather(*looks)
+    servers = await _servers(settings) if settings.mcp.servers else []
     disk, log = await asyncio.to_thread(lambda: (_disk(paths), _log(paths)))
-    return [read, await _database(paths), *models, disk, log]
+    return [read, await _database(paths), *models, *servers, disk, log]
 
 
 async def repair(paths: Paths) -> tuple[Repaired, Path]:
@@ -180,6 +181,33 @@ async def _cluster(settings: Settings) -> Finding:
         return _problem("workers", str(error), "Correct the section [workers] of the settings.")
     await asyncio.to_thread(cluster.shutdown)
     return _ok("workers", f"Dask at {scheduler}, {cluster.threads} threads")
+
+
+async def _servers(settings: Settings) -> list[Finding]:
+    """Start each server of tools, and end it again."""
+    from engine.events import Events
+    from engine.mcp.servers import START_SECONDS, Servers, ServerState
+    from engine.pool import Pool
+    from engine.tools.registry import Registry
+
+    events = Events()
+    pool = Pool(events)
+    servers = Servers(settings.mcp.servers, Registry(), pool, events)
+    found = []
+    try:
+        await servers.settled(START_SECONDS)
+        for server in servers:
+            if server.state is ServerState.READY:
+                found.append(_ok("mcp", f"{server.name}: tools: {len(server.offers.tools)}"))
+            elif server.state is ServerState.OFF:
+                found.append(_note("mcp", f"{server.name} is turned off"))
+            else:
+                text = f"{server.name} {server.trouble or 'does not answer'}"
+                step = f"Correct [mcp.servers.{server.name}], or set `enabled = false` there."
+                found.append(_problem("mcp", text, step))
+    finally:
+        await pool.close()
+    return found
 
 
 async def _runtime() -> Finding:

@@ -25,6 +25,8 @@ from engine.events import (
 from engine.images import named, without_images
 from engine.library import Library
 from engine.llm.base import ModelError
+from engine.mcp.servers import Servers
+from engine.memory.learning import PROCESS
 from engine.memory.meaning import NICENESS, Meaning
 from engine.memory.memories import Memories
 from engine.memory.recall import KINDS, Recall
@@ -82,6 +84,8 @@ class Engine:
         library: Every kept conversation.
         models: Which model answers.
         memory: What is remembered, beside the conversations themselves.
+        tools: What models may call.
+        servers: Other programs whose tools they may call.
         pool: The background work.
     """
 
@@ -104,12 +108,14 @@ class Engine:
         recall = Recall(store, self._meaning)
         self.memory = Memories(store, recall, self.pool, self.events, settings)
         self.tools = built_in_tools(settings.context.compaction)
+        self.servers = Servers(settings.mcp.servers, self.tools, self.pool, self.events)
         self._workshop = Workshop(
             store=store,
             models=self.models,
             recall=recall,
             memory=self.memory,
             tools=self.tools,
+            servers=self.servers,
             pool=self.pool,
             events=self.events,
             unkept=Unkept(store, self.pool, self.events),
@@ -124,6 +130,11 @@ class Engine:
         self._turns: dict[str, list[Turn]] = {}
         self._packed: dict[str, Packed] = {}
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @property
+    def store(self) -> Store:
+        """Where everything is kept, for tools that look into it."""
+        return self._store
 
     @classmethod
     async def open(
@@ -421,7 +432,13 @@ class Engine:
         return self.pool.submit("import conversations", Lane.UPKEEP, take_in, key="import")
 
     async def recall(
-        self, question: str, limit: int, *, tokens: int | None = None, kinds: Sequence[str] = KINDS
+        self,
+        question: str,
+        limit: int,
+        *,
+        tokens: int | None = None,
+        kinds: Sequence[str] = KINDS,
+        entity_id: str | None = None,
     ) -> list[Recollection]:
         """What would be brought back for a question, the best first.
 
@@ -430,11 +447,52 @@ class Engine:
             limit: How many recollections at most.
             tokens: As many as fit, by the count of their texts.
             kinds: What to bring back, of `engine.memory.recall.KINDS`.
+            entity_id: Whose conversations and memories; None is the owner of the account.
 
         Raises:
             StorageError: The store can't be read.
         """
-        return await self._workshop.recall.recall(question, limit, tokens=tokens, kinds=kinds)
+        return await self._workshop.recall.recall(
+            question, limit, tokens=tokens, kinds=kinds, entity_id=entity_id
+        )
+
+    async def look_up(self, question: str, *, entity_id: str | None, process_id: str) -> str:
+        """Research for another program: the articles, as a model reads them, and no answer.
+
+        The question and what was found are kept in a conversation of its own.
+
+        Args:
+            question: What to find out. Nobody vouches for addresses in it.
+            entity_id: For whom.
+            process_id: The program that asks.
+
+        Raises:
+            ModelError: There is no model to make topics of the question.
+            StorageError: The store can't be used.
+        """
+        from engine.research.synthesis import closing  # late: few programs ask
+
+        backend, info = await self.models.ready(None)
+        desk = await self.research_desk()
+        session = await self._store.sessions.create(user_id=entity_id)
+        await self._store.sessions.set_state(session.id, PROCESS, process_id)
+        asked = await self._store.messages.append(session.id, role=Role.USER, content=question)
+        await self.library.rename(session.id, first_words(question), TitleOrigin.WORDS)
+        research = desk.begin(asked, question)
+        await research.gather(backend, info)
+        told = await research.told(info)
+        numbers = ", ".join(f"[{number}]" for number in range(1, len(research.shown) + 1))
+        given = f"{process_id} asked this, and was given {numbers}." if numbers else told
+        answer = await self._store.messages.append(
+            session.id,
+            role=Role.ASSISTANT,
+            content=given + (closing(question, given, research.shown) if numbers else ""),
+            finish=Finish.COMPLETE,
+        )
+        await self._store.articles.cite(answer.id, [article.id for article in research.shown])
+        await research.ended(complete=True)
+        await self._tell_session(session.id)
+        return told
 
     def packed(self, session_id: str) -> Packed | None:
         """What the model was last shown in a session; None where it was not asked in this run."""

@@ -143,6 +143,10 @@ class MemoriesChanged(Event, frozen=True, kw_only=True):
     entity_id: str | None
 
 
+class ServersChanged(Event, frozen=True, kw_only=True):
+    """A server of tools started, ended, or offers something else now."""
+
+
 class JobChanged(Event, frozen=True, kw_only=True):
     """A job of the pool changed its state or its progress."""
 

@@ -334,6 +334,11 @@ def split_ref(ref: str) -> tuple[str, str]:
     return provider, name
 
 
+def takes_tools(info: ModelInfo) -> bool:
+    """Whether a model is offered tools: a small one that is forgets what it was asked."""
+    return "tools" in info.capabilities and not is_weak(info)
+
+
 def is_weak(info: ModelInfo) -> bool:
     """Whether a model is too small to be trusted with more than chat."""
     found = re.fullmatch(r"([\d.]+)\s*([KMBT])", (info.parameters or "").strip().upper())

@@ -50,6 +50,9 @@ class Lane(StrEnum):
     UPKEEP = "upkeep"
     """Looking for models, tidying the store."""
 
+    SERVERS = "servers"
+    """Connections to servers of tools, as long as they are open."""
+
 
 WIDTHS = {
     Lane.CHAT: 4,
@@ -59,6 +62,7 @@ WIDTHS = {
     Lane.PROCESS: 4,
     Lane.DOWNLOAD: 1,
     Lane.UPKEEP: 2,
+    Lane.SERVERS: 32,
 }
 """Jobs at a time in each lane."""
 

@@ -33,7 +33,7 @@ from engine.events import (
 )
 from engine.images import images_in, with_bytes
 from engine.llm.base import ChatMessage, ModelError, Options
-from engine.models import windowed
+from engine.models import takes_tools, windowed
 from engine.parameters import effective
 from engine.pool import Job, Lane, Pool
 from engine.tools.registry import ToolContext, ToolResult
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from engine.config import Settings
     from engine.context.budget import Packed
     from engine.llm.base import Backend, ChatRequest, ModelInfo
+    from engine.mcp.servers import Servers
     from engine.memory.memories import Memories
     from engine.memory.recall import Recall
     from engine.models import Models
@@ -79,6 +80,7 @@ class Workshop(msgspec.Struct, kw_only=True):
     recall: Recall
     memory: Memories
     tools: Registry
+    servers: Servers
     pool: Pool
     events: Events
     unkept: Unkept
@@ -282,7 +284,9 @@ class Turn:
 
         When none does, a new answer is begun, for the model to go on with.
         """
-        tools = self._shop.tools
+        # What a person agrees to is what runs, though a server may say something else meanwhile.
+        await self._shop.servers.ready_for(await self._consent.waiting())
+        tools = self._shop.tools.as_now()
         context = ToolContext(
             session_id=self.session_id,
             store=self._shop.store,
@@ -355,6 +359,8 @@ class Turn:
                 f"{self.info.ref} can't see images.",
                 "Choose a model that can, and answer again.",
             )
+        if takes_tools(self.info):
+            await shop.servers.settled()
         session = await shop.store.sessions.get(self.session_id)
         if session is None:
             raise UnknownSessionError(f"There is no session {self.session_id}.")

@@ -64,6 +64,7 @@ COMMANDS = (
     Command(
         "settings", "Settings", "All, with what they mean; kept in the file", "/settings", "WORDS"
     ),
+    Command("servers", "Servers of tools", "How MCP servers are, and what they offer", "/mcp"),
     Command("change_theme", "Change the theme", "Light, dark and others", "/theme", "NAME"),
     Command("help", "Help", "Every key and command, searchable", "/help"),
     Command("quit", "Quit", "Everything is kept", "/quit"),

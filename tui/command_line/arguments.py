@@ -68,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_recall(commands)
     _add_memory(commands)
     _add_models(commands)
+    _add_mcp(commands)
     _add_stats(commands)
     backup = commands.add_parser("backup", help="copy all conversations to a file")
     backup.add_argument("file", metavar="FILE", help="a new file")
@@ -352,6 +353,32 @@ def _add_models(commands: argparse._SubParsersAction[_Parser]) -> None:
 
     remove = actions.add_parser("remove", help="delete an embedded model from the disk")
     remove.add_argument("model", help="its name")
+
+
+def _add_mcp(commands: argparse._SubParsersAction[_Parser]) -> None:
+    mcp = commands.add_parser(
+        "mcp",
+        help="let other programs search and recall; list the servers of tools used here",
+        description="Speak the Model Context Protocol on standard input and output, for a program\n"
+        "that starts this command: it may search and read conversations, and recall.",
+        epilog=CODES,
+    )
+    mcp.set_defaults(action="serve")
+    actions = mcp.add_subparsers(title="actions", metavar="ACTION")
+    serve = actions.add_parser("serve", help="the same as no action")
+    for parser, default in ((mcp, ()), (serve, argparse.SUPPRESS)):
+        parser.add_argument(
+            "--allow",
+            type=partial(_kinds, ("remember", "research")),
+            default=default,
+            metavar="WHAT,...",
+            help="let the program remember or research, too",
+        )
+    lister = actions.add_parser(
+        "list", help="the servers in the settings: whether they start, and what they offer"
+    )
+    lister.set_defaults(action="list")
+    lister.add_argument("--json", action="store_true", help="print them as JSON")
 
 
 def _add_stats(commands: argparse._SubParsersAction[_Parser]) -> None:

@@ -261,7 +261,9 @@ class Chat:
         decisions: dict[str, Decision] = {}
         for call in calls:
             arguments = msgspec.json.encode(call.arguments).decode()
-            tell(f"The model wants to use {call.name} with {arguments}")
+            origin = self._engine.tools.origin(call)
+            where = f" of the server {origin}" if origin else ""
+            tell(f"The model wants to use {call.name}{where} with {arguments}")
             scope = self._engine.tools.scope(call)
             ask(f"Allow it? y, n, or always (every {scope} in this conversation): ")
             said = await self._lines.fresh()

@@ -14,17 +14,20 @@ from engine.events import (
     AnswerEnded,
     Event,
     Notice,
+    ServersChanged,
     SessionChanged,
     SessionDeleted,
     SettingsChanged,
 )
 from engine.library import UNREAD
+from engine.mcp.texts import prompt_commands, wanted_prompt
 from storage.errors import StorageError
 from tui.actions.answers import AnswerActions
 from tui.actions.comparing import CompareActions
 from tui.actions.links import LinkActions
 from tui.actions.memory import MemoryActions
 from tui.actions.models import ModelActions
+from tui.actions.servers import ServerActions
 from tui.actions.sessions import SessionActions
 from tui.bindings import named
 from tui.commands import SLASH, read_slash, run
@@ -71,7 +74,13 @@ def _key(
 
 
 class ChatScreen(
-    AnswerActions, CompareActions, ModelActions, MemoryActions, SessionActions, LinkActions
+    AnswerActions,
+    CompareActions,
+    ModelActions,
+    MemoryActions,
+    SessionActions,
+    LinkActions,
+    ServerActions,
 ):
     """Where everything happens. Dialogs open over it."""
 
@@ -130,9 +139,7 @@ class ChatScreen(
     def on_mount(self) -> None:
         """Listen to the engine; leave everything slow until the first frame is there."""
         self.conversation = self.query_one(Conversation)
-        self.query_one(Composer).commands = [
-            (f"{name} {command.takes}".rstrip(), command.help) for name, command in SLASH.items()
-        ]
+        self._offer_commands()
         self._unsubscribe = self._engine.events.subscribe(self._hear)
         self.call_after_refresh(self.set_timer, FIRST_REST, self._settle)
 
@@ -147,8 +154,15 @@ class ChatScreen(
         self._arrange()
         self.set_timer(SECOND_REST, self._find_model)
 
+    def _offer_commands(self) -> None:
+        self.query_one(Composer).commands = [
+            *((f"{name} {one.takes}".rstrip(), one.help) for name, one in SLASH.items()),
+            *prompt_commands(self._engine.servers),
+        ]
+
     def _find_model(self) -> None:
         self._engine.models.find()
+        self._engine.servers.start()
         if self._engine.settings.memory.recall:
             self._engine.load_memory()
 
@@ -158,6 +172,8 @@ class ChatScreen(
                 tell(self, text, severity)
             case AnswerEnded(message=message) if message.session_id != self._session_id:
                 self.run_worker(self._mark_unread(message.session_id, True), group="unread")
+            case ServersChanged():
+                self._offer_commands()
             case SettingsChanged(settings=settings):
                 self._follow(settings)
             case SessionDeleted(session_id=session_id):
@@ -341,7 +357,9 @@ class ChatScreen(
     def on_composer_submitted(self, message: Composer.Submitted) -> None:
         """Do a command, or send the text."""
         slash = read_slash(message.text)
-        if slash is None:
+        if wanted := wanted_prompt(self._engine.servers, message.text):
+            self.run_worker(self._put_prompt(wanted), group="prompt")
+        elif slash is None:
             self.run_worker(self.conversation.send(message.text), group="send")
         elif slash.command is None:
             self.conversation.composer.give_back(message.text)

@@ -33,6 +33,7 @@ from engine.events import (
 )
 from engine.library import Draft
 from engine.llm.base import ModelError
+from engine.mcp.texts import resource_names, with_resources
 from engine.parameters import Parameters, parameters_of
 from engine.pins import can_be_pinned, pinned_ids
 from storage.errors import StorageError
@@ -289,14 +290,16 @@ class Conversation(Vertical):
         calls = [call for call in calls if call.id not in self._put_off]
         if session_id is None or not calls or isinstance(self.app.screen, ConsentScreen):
             return
-        scopes = [self._engine.tools.scope(call) for call in calls]
+        tools = self._engine.tools
+        scopes = [tools.scope(call) for call in calls]
+        origins = [tools.origin(call) for call in calls]
 
         def decided(decisions: dict[str, Decision] | None) -> None:
             self._put_off |= {call.id for call in calls} - set(decisions or ())
             if decisions:
                 self.run_worker(self._confirm(session_id, decisions), group="confirm")
 
-        self.app.push_screen(ConsentScreen(calls, scopes), decided)
+        self.app.push_screen(ConsentScreen(calls, scopes, origins), decided)
 
     async def _undecided(self) -> tuple[ToolCall, ...]:
         if self._session_id is None or self.answering:
@@ -317,7 +320,7 @@ class Conversation(Vertical):
             tell_error(self, error)
 
     async def send(self, text: str) -> bool:
-        """Ask, with the files that the text names; what could not be sent goes back.
+        """Ask, with the files and resources that the text names; what could not be sent goes back.
 
         While an earlier question is edited, it is asked anew in its place.
 
@@ -326,6 +329,7 @@ class Conversation(Vertical):
         """
         try:
             whole = await self._engine.attach(text, Path.cwd())
+            whole = await with_resources(text, whole, self._engine.servers)
         except (AttachmentError, StorageError) as error:
             self.composer.give_back(text)
             tell(self, str(error), "error")
@@ -606,7 +610,8 @@ class Conversation(Vertical):
     async def _find_files(self, typed: str) -> None:
         if self._names is None:
             self._names = FileNames(Path.cwd())
-        names = await asyncio.to_thread(self._names.fitting, typed, MOST)
+        names = resource_names(self._engine.servers, typed, MOST)
+        names += await asyncio.to_thread(self._names.fitting, typed, MOST)
         self.composer.offer_files(typed, names)
 
     def on_composer_offered(self, message: Composer.Offered) -> None:
