@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from engine.events import Events, ModelChanged
 from engine.llm.base import Backend, ModelError, ModelInfo
+from engine.plugin_finder import PROVIDERS
+from engine.plugin_guards import GuardedBackend
 from engine.pool import Job, JobState, Lane, Pool
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
     from engine.config import Paths, Settings
     from engine.llm.catalog import KnownModel
+    from engine.plugin_finder import Plugins
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +38,7 @@ class Models:
 
     Attributes:
         current: The default model; None before `find` has ended, or when there is none.
+        plugins: Where there are more backends, and embedders.
     """
 
     def __init__(
@@ -42,12 +47,14 @@ class Models:
         paths: Paths,
         pool: Pool,
         events: Events,
+        plugins: Plugins,
         backends: Iterable[Backend] = (),
     ) -> None:
         self._settings = settings
         self._paths = paths
         self._pool = pool
         self._events = events
+        self.plugins = plugins
         self._backends = {backend.provider: backend for backend in backends}
         self._making: dict[str, asyncio.Lock] = {}
         self._fetching: Job[None] | None = None
@@ -73,9 +80,8 @@ class Models:
                 log.warning("%s lists no models: %s", provider, error.kind)
                 return []
 
-        return [
-            info for infos in await asyncio.gather(*map(of, self._providers())) for info in infos
-        ]
+        providers = self._providers(await self.plugins.load())
+        return [info for infos in await asyncio.gather(*map(of, providers)) for info in infos]
 
     async def choose(self, ref: str) -> ModelInfo:
         """Let `ref` (`provider:name`) answer from now on, in this run.
@@ -162,7 +168,13 @@ class Models:
         """
         async with self._making.setdefault(provider, asyncio.Lock()):
             if provider not in self._backends:
-                self._backends[provider] = await asyncio.to_thread(self._make, provider)
+                added = {} if provider in PROVIDERS else (await self.plugins.load()).backends
+                make = added.get(provider)
+                self._backends[provider] = await asyncio.to_thread(
+                    partial(GuardedBackend, make, provider)
+                    if make
+                    else partial(self._make, provider)
+                )
             return self._backends[provider]
 
     async def warm(self) -> None:
@@ -269,9 +281,9 @@ class Models:
             "Write `ollama:NAME`, `embedded:NAME` or `openai:NAME`.",
         )
 
-    def _providers(self) -> list[str]:
+    def _providers(self, plugins: Plugins) -> list[str]:
         built_in = ["ollama", *(["openai"] if self._settings.openai.base_url else []), "embedded"]
-        return [*built_in, *(name for name in self._backends if name not in built_in)]
+        return list(dict.fromkeys([*built_in, *plugins.backends, *self._backends]))
 
     def _tell(self, state: str, detail: str = "", share: float | None = None) -> None:
         info = self.current if state == "ready" else None

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from engine.memory.memories import Memories
     from engine.memory.recall import Recall
     from engine.models import Models
+    from engine.plugin_finder import Plugins
     from engine.research.pipeline import Desk, Research
     from engine.tools.registry import Registry
     from storage.articles import Article
@@ -70,6 +71,7 @@ class Workshop(msgspec.Struct, kw_only=True):
     recall: Recall
     memory: Memories
     tools: Registry
+    plugins: Plugins
     pool: Pool
     events: Events
     settings: Settings
@@ -200,6 +202,7 @@ class Turn:
 
     async def _answer(self, job: Job[Message]) -> None:
         """Ask the model, run what it calls, and ask again, until it calls nothing more."""
+        await self._shop.plugins.load()
         # While the turn waited, the one before it may have moved it on.
         self.answer = await self._shop.store.messages.get(self.answer.id) or self.answer
         if self.question.token_count is None:

@@ -79,7 +79,17 @@ def _run(options: argparse.Namespace) -> int:
 
             return run(chat(options, settings, paths))
 
-        from tui.command_line import ask, backup, memory, models, purge, recall, sessions, stats
+        from tui.command_line import (
+            ask,
+            backup,
+            memory,
+            models,
+            plugins,
+            purge,
+            recall,
+            sessions,
+            stats,
+        )
 
         command = {
             "ask": ask.ask,
@@ -88,6 +98,7 @@ def _run(options: argparse.Namespace) -> int:
             "recall": recall.recall,
             "memory": memory.memory,
             "models": models.models,
+            "plugins": plugins.plugins,
             "stats": stats.stats,
             "context": stats.context,
             "backup": backup.backup,

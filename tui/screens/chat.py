@@ -164,6 +164,7 @@ class ChatScreen(Screen[None]):
 
     def _find_model(self) -> None:
         self._engine.models.find()
+        self.run_worker(self._engine.plugins.load(), group="plugins")
         if self._engine.settings.memory.recall:
             self._engine.load_memory()
 
@@ -423,9 +424,9 @@ class ChatScreen(Screen[None]):
         if session is None:
             self._say("There is nothing to export.")
             return
-        format, file = export.wanted(wanted, session)
+        exporter, file = export.wanted(wanted, session, await self._engine.exporters())
         try:
-            await export.save(export.pieces(self._engine.library, session, format), file)
+            await export.save(exporter.pieces(self._engine.library, session), file)
         except FileExistsError:
             self._say(f"{file} is there already; name another after /export.", "warning")
         except OSError as error:
