@@ -6,7 +6,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; \
 	done)
 # Those that need nothing but this tree; CONTRIBUTING.md tells of the others.
-BENCHMARKS := context recall_own recall_scale research storage terminal tui
+BENCHMARKS := context plugins recall_own recall_scale research storage terminal tui
 OURS := tui engine storage assets
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := install --require-hashes --requirement

@@ -40,6 +40,7 @@ def test_what_works_is_told(scrubjay: Scrubjay, ollama_host: str) -> None:
         "ollama": "ok",
         "runtime": "ok",
         "weights": "ok",
+        "plugins": "ok",
         "disk": "ok",
         "log": "ok",
     }
