@@ -58,6 +58,10 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     paths = find_paths()
     try:
+        if options.command == "desktop":
+            from tui.command_line.desktop import desktop
+
+            return desktop(options)
         if options.command == "doctor":
             from tui.command_line.doctor import doctor
 

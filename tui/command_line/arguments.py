@@ -102,6 +102,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="first save what can be read of a damaged database into a new one, and keep the old;"
         " close every other Scrubjay before",
     )
+    desktop = commands.add_parser(
+        "desktop",
+        help="put Scrubjay into the desktop's menu, or take it out",
+        description="Put Scrubjay into the desktop's menu, with its icon, or take it out. It\n"
+        "opens in the desktop's own terminal. For desktops that follow freedesktop.org.",
+    )
+    desktop.add_argument("action", choices=("install", "uninstall"))
     completions = commands.add_parser(
         "completions",
         help="print what a shell needs to complete this command line",
