@@ -13,9 +13,11 @@ LOCKED := install --require-hashes --requirement
 RUNTIME := $(VENV)/installed
 DEV := $(VENV)/installed-dev
 DOCS := $(VENV)/docs
+RELEASE := $(VENV)/release
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench soak lint format lock licences pictures reference docs docs-serve clean
+.PHONY: help setup run test bench soak lint format lock licences pictures reference docs docs-serve \
+	release-check clean
 
 help:
 	@echo "make run       open Scrubjay (sets up first)        ARGS='ask hello' for a command"
@@ -28,6 +30,7 @@ help:
 	@echo "make pictures  draw the pictures of the README and the documentation"
 	@echo "make docs      build the documentation into build/site    make docs-serve  to read it"
 	@echo "make reference write its reference, the manual page and the schemas from the code"
+	@echo "make release-check            could a release be made of what is committed?"
 	@echo "make clean     delete $(VENV) and what tools leave behind"
 
 setup: $(RUNTIME)
@@ -87,6 +90,9 @@ docs: $(DOCS)/installed
 docs-serve: $(DOCS)/installed
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs serve
 
+release-check: $(DEV) $(RELEASE)/installed
+	$(BIN)/python -m tests.tools.release $(RELEASE) --keep dist $(ARGS)
+
 clean:
 	rm -rf $(VENV) build dist .coverage* htmlcov .hypothesis .import_linter_cache .mypy_cache \
 		.pytest_cache .ruff_cache snapshot_report.html
@@ -107,6 +113,11 @@ $(RUNTIME): requirements.lock pyproject.toml
 	@echo "Installing what Scrubjay needs (about 110 MB, once) …"
 	@$(PIP) $(LOCKED) requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(RELEASE)/installed: $(RUNTIME) pyproject.toml
+	@$(BIN)/python -m venv --clear --without-pip $(RELEASE)
+	@$(PIP) --python $(RELEASE)/bin/python install --quiet --group release
 	@touch $@
 
 $(DOCS)/installed: $(RUNTIME) pyproject.toml

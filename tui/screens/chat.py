@@ -159,6 +159,8 @@ class ChatScreen(Screen[None]):
     async def _settle(self) -> None:
         self._settled = True
         await self.conversation.settle()
+        if not self.is_attached:  # the user has quit meanwhile
+            return
         self._arrange()
         self.set_timer(SECOND_REST, self._find_model)
 
