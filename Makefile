@@ -6,15 +6,18 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; \
 	done)
 # Those that need nothing but this tree; CONTRIBUTING.md tells of the others.
-BENCHMARKS := context recall_own recall_scale research storage terminal tui
+BENCHMARKS := context plugins recall_own recall_scale research storage terminal tui
 OURS := tui engine storage assets
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := install --require-hashes --requirement
 RUNTIME := $(VENV)/installed
 DEV := $(VENV)/installed-dev
+DOCS := $(VENV)/docs
+RELEASE := $(VENV)/release
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench soak lint format lock licences pictures clean
+.PHONY: help setup run test bench soak lint format lock licences pictures reference docs docs-serve \
+	release-check clean
 
 help:
 	@echo "make run       open Scrubjay (sets up first)        ARGS='ask hello' for a command"
@@ -24,7 +27,10 @@ help:
 	@echo "make bench     measure, and print JSON"
 	@echo "make soak      use the app at random for 10 minutes    ARGS='--minutes 2 --seed 7'"
 	@echo "make lock      resolve the dependencies anew        make licences  to list their licences"
-	@echo "make pictures  draw the pictures of the README"
+	@echo "make pictures  draw the pictures of the README and the documentation"
+	@echo "make docs      build the documentation into build/site    make docs-serve  to read it"
+	@echo "make reference write its reference, the manual page and the schemas from the code"
+	@echo "make release-check            could a release be made of what is committed?"
 	@echo "make clean     delete $(VENV) and what tools leave behind"
 
 setup: $(RUNTIME)
@@ -71,6 +77,22 @@ licences: $(DEV)
 pictures: $(DEV)
 	$(BIN)/python -m tests.tools.pictures
 
+reference: $(DEV)
+	$(BIN)/python -m tests.tools.reference
+	$(BIN)/python -m tests.tools.manpage
+	$(BIN)/python -m tests.tools.session_schema
+
+# Material tells of MkDocs 2 in a banner, which is answered by the pins in pyproject.toml.
+docs: $(DOCS)/installed
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+	$(DOCS)/bin/python -m tests.tools.links build/site
+
+docs-serve: $(DOCS)/installed
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs serve
+
+release-check: $(DEV) $(RELEASE)/installed
+	$(BIN)/python -m tests.tools.release $(RELEASE) --keep dist $(ARGS)
+
 clean:
 	rm -rf $(VENV) build dist .coverage* htmlcov .hypothesis .import_linter_cache .mypy_cache \
 		.pytest_cache .ruff_cache snapshot_report.html
@@ -91,6 +113,17 @@ $(RUNTIME): requirements.lock pyproject.toml
 	@echo "Installing what Scrubjay needs (about 110 MB, once) …"
 	@$(PIP) $(LOCKED) requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(RELEASE)/installed: $(RUNTIME) pyproject.toml
+	@$(BIN)/python -m venv --clear --without-pip $(RELEASE)
+	@$(PIP) --python $(RELEASE)/bin/python install --quiet --group release
+	@touch $@
+
+$(DOCS)/installed: $(RUNTIME) pyproject.toml
+	@echo "Installing what builds the documentation (about 15 MB, once) …"
+	@$(BIN)/python -m venv --clear --without-pip $(DOCS)
+	@$(PIP) --python $(DOCS)/bin/python install --quiet --group docs
 	@touch $@
 
 $(DEV): $(RUNTIME) requirements-dev.lock

@@ -68,8 +68,9 @@ async def examine(paths: Paths) -> list[Finding]:
         looks.append(_cluster(settings))
     models = await asyncio.gather(*looks)
     servers = await _servers(settings) if settings.mcp.servers else []
+    plugins = await _plugins()
     disk, log = await asyncio.to_thread(lambda: (_disk(paths), _log(paths)))
-    return [read, await _database(paths), *models, *servers, disk, log]
+    return [read, await _database(paths), *models, *servers, plugins, disk, log]
 
 
 async def repair(paths: Paths) -> tuple[Repaired, Path]:
@@ -259,6 +260,19 @@ async def _weights(paths: Paths) -> Finding:
     except ModelError as error:
         return _problem("weights", error.failure.message, error.failure.next_step)
     return _ok("weights", f"{', '.join(model.name for model in found)} in {paths.models_dir}")
+
+
+async def _plugins() -> Finding:
+    from engine.events import Events
+    from engine.plugin_finder import Plugins
+    from engine.tools import built_in_tools
+
+    found = (await Plugins(built_in_tools(), Events()).load()).found
+    broken = [one for one in found if one.trouble]
+    if broken:
+        text = " ".join(f"{one.name} is skipped: {one.trouble}" for one in broken)
+        return _problem("plugins", text, "`scrubjay plugins list` shows them all.")
+    return _ok("plugins", ", ".join(one.name for one in found) or "none are installed")
 
 
 def _names(found: Sequence[ModelInfo]) -> str:

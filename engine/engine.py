@@ -32,6 +32,7 @@ from engine.memory.memories import Memories
 from engine.memory.recall import KINDS, Recall
 from engine.models import Models, windowed
 from engine.parameters import effective
+from engine.plugin_finder import Plugins
 from engine.pool import Job, Lane, Pool
 from engine.titles import first_words
 from engine.tools import built_in_tools
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
 
     from engine.config import Paths, Settings
     from engine.context.budget import Packed
-    from engine.embedding import Embedder
+    from engine.embedder import Embedder
+    from engine.export import Exporter
     from engine.llm.base import Backend
     from engine.memory.recall import Recollection
     from engine.research.pipeline import Desk
@@ -87,6 +89,7 @@ class Engine:
         tools: What models may call.
         servers: Other programs whose tools they may call.
         pool: The background work.
+        plugins: What installed packages add.
     """
 
     def __init__(
@@ -97,7 +100,9 @@ class Engine:
         self.events = Events()
         self.pool = Pool(self.events)
         self.library = Library(store, self.events)
-        self.models = Models(settings, paths, self.pool, self.events, backends)
+        self.tools = built_in_tools(settings.context.compaction)
+        self.plugins = Plugins(self.tools, self.events)
+        self.models = Models(settings, paths, self.pool, self.events, self.plugins, backends)
         self._store = store
         self._embedder_failed = False
         self._meaning = (
@@ -107,7 +112,6 @@ class Engine:
         )
         recall = Recall(store, self._meaning)
         self.memory = Memories(store, recall, self.pool, self.events, settings)
-        self.tools = built_in_tools(settings.context.compaction)
         self.servers = Servers(settings.mcp.servers, self.tools, self.pool, self.events)
         self._workshop = Workshop(
             store=store,
@@ -116,6 +120,7 @@ class Engine:
             memory=self.memory,
             tools=self.tools,
             servers=self.servers,
+            plugins=self.plugins,
             pool=self.pool,
             events=self.events,
             unkept=Unkept(store, self.pool, self.events),
@@ -231,6 +236,7 @@ class Engine:
 
     async def research_desk(self) -> Desk:
         """Where research begins; made at first use, its libraries imported off the loop."""
+        await self.plugins.load()
         if self._desk is None:
             pipeline = await asyncio.to_thread(import_module, "engine.research.pipeline")
             self._desk = pipeline.Desk(
@@ -240,6 +246,7 @@ class Engine:
                 self.models,
                 self.pool,
                 self.events,
+                self.plugins,
                 make_workers=self._makes_workers(self.settings.research.workers),
                 keep_alive=self.settings.ollama.keep_alive,
             )
@@ -494,6 +501,12 @@ class Engine:
         await self._tell_session(session.id)
         return told
 
+    async def exporters(self) -> Mapping[str, Exporter]:
+        """The forms that conversations can be written in, by name; those of plugins come last."""
+        from engine.export import BUILT_IN  # late: no start exports
+
+        return {**BUILT_IN, **(await self.plugins.load()).exporters}
+
     def packed(self, session_id: str) -> Packed | None:
         """What the model was last shown in a session; None where it was not asked in this run."""
         turn = self.turn(session_id)
@@ -508,6 +521,7 @@ class Engine:
             ModelError: There is no model to pack for, or the question does not fit it.
             StorageError: The store can't be used.
         """
+        await self.plugins.load()
         session = await self.library.session(session_id)
         question, messages = await self._last_turn(session)
         backend, info = await self.models.ready(session.model)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.config import Settings
     from engine.context.budget import Packed
     from engine.llm.base import ModelInfo
+    from engine.plugin_finder import Plugins
     from engine.pool import Job
     from engine.research.pipeline import Research
     from storage.articles import Draft
@@ -158,6 +159,12 @@ class Notice(Event, frozen=True, kw_only=True):
 
     text: str
     severity: Literal["information", "warning", "error"] = "information"
+
+
+class PluginsLoaded(Event, frozen=True, kw_only=True):
+    """It is known what plugins add."""
+
+    plugins: Plugins
 
 
 class SettingsChanged(Event, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,6 +13,8 @@ import msgspec
 from engine.events import Events, HostsChanged, ModelChanged
 from engine.llm.base import Backend, ModelError, ModelInfo
 from engine.llm.router import Router
+from engine.plugin_finder import PROVIDERS
+from engine.plugin_guards import GuardedBackend
 from engine.pool import Job, JobState, Lane, Pool
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from engine.config import Paths, Settings
     from engine.llm.catalog import KnownModel
     from engine.llm.hosts import Host
+    from engine.plugin_finder import Plugins
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +45,7 @@ class Models:
     Attributes:
         events: Where it is told how the models and their hosts are.
         current: The default model; None before `find` has ended, or when there is none.
+        plugins: Where there are more backends, and embedders.
     """
 
     def __init__(
@@ -49,12 +54,14 @@ class Models:
         paths: Paths,
         pool: Pool,
         events: Events,
+        plugins: Plugins,
         backends: Iterable[Backend] = (),
     ) -> None:
         self._settings = settings
         self._paths = paths
         self._pool = pool
         self.events = events
+        self.plugins = plugins
         self._backends = {backend.provider: backend for backend in backends}
         self._making: dict[str, asyncio.Lock] = {}
         self._fetching: Job[None] | None = None
@@ -80,13 +87,12 @@ class Models:
                 log.warning("%s lists no models: %s", provider, error.kind)
                 return []
 
-        return [
-            info for infos in await asyncio.gather(*map(of, self._providers())) for info in infos
-        ]
+        providers = self._providers(await self.plugins.load())
+        return [info for infos in await asyncio.gather(*map(of, providers)) for info in infos]
 
     async def hosts(self) -> list[Host]:
         """The model servers that the settings name, as they were when last asked."""
-        backends = [await self.backend(provider) for provider in self._providers()]
+        backends = [await self.backend(provider) for provider in self._servers()]
         routers = (backend for backend in backends if isinstance(backend, Router))
         return [host for router in routers for host in router.hosts]
 
@@ -193,7 +199,13 @@ class Models:
         """
         async with self._making.setdefault(provider, asyncio.Lock()):
             if provider not in self._backends:
-                self._backends[provider] = await asyncio.to_thread(self._make, provider)
+                added = {} if provider in PROVIDERS else (await self.plugins.load()).backends
+                make = added.get(provider)
+                self._backends[provider] = await asyncio.to_thread(
+                    partial(GuardedBackend, make, provider)
+                    if make
+                    else partial(self._make, provider)
+                )
             return self._backends[provider]
 
     async def warm(self) -> None:
@@ -280,7 +292,7 @@ class Models:
             from engine.llm.embedded import Embedded
 
             return Embedded(self._settings.embedded, self._paths)
-        if provider in self._providers():
+        if provider in self._servers():
             from engine.llm import hosts
 
             made = (
@@ -301,11 +313,13 @@ class Models:
             "Write `ollama:NAME`, `embedded:NAME` or `openai:NAME`.",
         )
 
-    def _providers(self) -> list[str]:
+    def _servers(self) -> list[str]:
         openai = self._settings.openai
-        named = ["openai"] if openai.base_url or openai.hosts else []
-        built_in = ["ollama", *named, "embedded"]
-        return [*built_in, *(name for name in self._backends if name not in built_in)]
+        return ["ollama", *(["openai"] if openai.base_url or openai.hosts else [])]
+
+    def _providers(self, plugins: Plugins) -> list[str]:
+        built_in = [*self._servers(), "embedded"]
+        return list(dict.fromkeys([*built_in, *plugins.backends, *self._backends]))
 
     def _tell(self, state: str, detail: str = "", share: float | None = None) -> None:
         info = self.current if state == "ready" else None

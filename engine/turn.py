@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from engine.memory.memories import Memories
     from engine.memory.recall import Recall
     from engine.models import Models
+    from engine.plugin_finder import Plugins
     from engine.research.pipeline import Desk, Research
     from engine.tools.registry import Registry
     from engine.unkept import Unkept
@@ -81,6 +82,7 @@ class Workshop(msgspec.Struct, kw_only=True):
     memory: Memories
     tools: Registry
     servers: Servers
+    plugins: Plugins
     pool: Pool
     events: Events
     unkept: Unkept
@@ -213,6 +215,7 @@ class Turn:
 
     async def _answer(self, job: Job[Message]) -> None:
         """Ask the model, run what it calls, and ask again, until it calls nothing more."""
+        await self._shop.plugins.load()
         # While the turn waited, the one before it may have moved it on.
         self.answer = await self._shop.store.messages.get(self.answer.id) or self.answer
         if self.question.token_count is None:

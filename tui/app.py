@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import assets
 from engine.config import SettingsError
 from engine.engine import Engine
-from engine.events import Event, SettingsChanged
+from engine.events import Event, PluginsLoaded, SettingsChanged
 from storage.errors import StorageError
 from tui.attention import Attention
 from tui.bindings import unknown
@@ -21,7 +21,7 @@ from tui.commands import Commands
 from tui.giving_back import giving_back
 from tui.screens.chat import ChatScreen
 from tui.telling import tell
-from tui.themes import DEFAULT, THEMES, for_16_colours, own_themes
+from tui.themes import DEFAULT, THEMES, for_16_colours, own_themes, themes_of
 from tui.transcript.pace import KeysTold
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from textual.theme import Theme
 
     from engine.config import Paths, Settings
+    from engine.plugin_finder import Plugins
 
 CANNOT_OPEN = 1
 """The exit code when the conversations can't be opened."""
@@ -117,13 +118,29 @@ class ScrubjayApp(KeysTold):
 
     def _settings_troubles(self) -> Iterator[str]:
         yield from self._troubles
-        if self._unknown_theme:
-            yield f"There is no theme {self._unknown_theme!r}; ctrl+p shows those that there are."
         keys = self.engine.settings.keys
         if keys and (names := unknown(keys)):
             yield f"[keys] in the settings: there is no {', '.join(names)}."
 
+    def _take_themes(self, plugins: Plugins) -> None:
+        """Have the themes of plugins, and show the one that the settings want, if it is theirs."""
+        found = themes_of(plugins.themes)
+        for theme in found.themes:
+            self.register_theme(theme)
+        for trouble in found.troubles:
+            tell(self, trouble, "warning")
+        if not self._unknown_theme:
+            return
+        if self._unknown_theme in self.available_themes:
+            self._shown_theme = self.theme = self._unknown_theme
+        else:
+            wanted = self._unknown_theme
+            trouble = f"There is no theme {wanted!r}; ctrl+p shows those that there are."
+            tell(self, trouble, "warning")
+
     def _hear(self, event: Event) -> None:
+        if isinstance(event, PluginsLoaded):
+            self._take_themes(event.plugins)
         if isinstance(event, SettingsChanged):
             wanted = event.settings.ui.theme
             if wanted != self._set_theme and wanted in self.available_themes:

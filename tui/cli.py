@@ -58,6 +58,10 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     paths = find_paths()
     try:
+        if options.command == "desktop":
+            from tui.command_line.desktop import desktop
+
+            return desktop(options)
         if options.command == "doctor":
             from tui.command_line.doctor import doctor
 
@@ -85,6 +89,7 @@ def _run(options: argparse.Namespace) -> int:
             mcp,
             memory,
             models,
+            plugins,
             purge,
             recall,
             sessions,
@@ -99,6 +104,7 @@ def _run(options: argparse.Namespace) -> int:
             "memory": memory.memory,
             "models": models.models,
             "mcp": mcp.mcp,
+            "plugins": plugins.plugins,
             "stats": stats.stats,
             "context": stats.context,
             "backup": backup.backup,

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from enum import StrEnum
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -323,6 +323,8 @@ class Servers:
                 server.start()
                 await server.settled()
 
-    def tell(self, text: str, severity: str = "information") -> None:
+    def tell(
+        self, text: str, severity: Literal["information", "warning", "error"] = "information"
+    ) -> None:
         """Say something to whoever sits before the screen."""
         self.events.emit(Notice(text=text, severity=severity))

@@ -18,7 +18,7 @@ from engine.workers import Workers, processes
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from engine.embedding import Embedder
+    from engine.embedder import Embedder
     from engine.workers import MakeExecutor
     from storage.store import Store
 

@@ -229,6 +229,10 @@ class Registry:
     def __iter__(self) -> Iterator[Tool]:
         return iter(self._tools.values())
 
+    def add(self, tool: Tool) -> None:
+        """Let models have one more; the next request of each offers it."""
+        self._tools[tool.name] = tool
+
     def get(self, name: str) -> Tool | None:
         """The tool of that name, or None."""
         return self._tools.get(name)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from engine.embedding import Embedder
+    from engine.embedder import Embedder
 
 Matrix: TypeAlias = "NDArray[np.floating[Any]]"
 

@@ -20,7 +20,7 @@ def test_an_empty_home_needs_nothing_done(scrubjay: Scrubjay) -> None:
     names = [line.split()[1] for line in examined.out.splitlines() if "→" not in line]
     assert names == [
         *("program", "terminal", "settings", "database", "ollama"),
-        *("runtime", "weights", "disk", "log"),
+        *("runtime", "weights", "plugins", "disk", "log"),
     ]
     assert "scrubjay models add smollm2-135m" in examined.out
     assert not scrubjay.paths.database_file.exists()
@@ -40,6 +40,7 @@ def test_what_works_is_told(scrubjay: Scrubjay, ollama_host: str) -> None:
         "ollama": "ok",
         "runtime": "ok",
         "weights": "ok",
+        "plugins": "ok",
         "disk": "ok",
         "log": "ok",
     }

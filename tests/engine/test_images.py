@@ -293,10 +293,8 @@ async def test_an_export_takes_the_image_along(folder: Path) -> None:
         session_id = await told(engine, folder)
         session = await engine.library.session(session_id)
         written = {
-            format: "".join(
-                [piece async for piece in export.pieces(engine.library, session, format)]
-            )
-            for format in ("json", "html", "markdown")
+            format: "".join([piece async for piece in exporter.pieces(engine.library, session)])
+            for format, exporter in export.BUILT_IN.items()
         }
     assert 'src="data:image/png;base64,' in written["html"]
     assert "[image: photo.png]" in written["markdown"]
@@ -316,7 +314,9 @@ async def test_an_import_takes_no_image_that_is_none(folder: Path) -> None:
     async with running_engine(folder / "home", seeing()) as engine:
         session_id = await told(engine, folder)
         session = await engine.library.session(session_id)
-        text = "".join([piece async for piece in export.pieces(engine.library, session, "json")])
+        text = "".join(
+            [piece async for piece in export.BUILT_IN["json"].pieces(engine.library, session)]
+        )
     document = json.loads(text)
     document["messages"][0]["images"][0]["data"] = "bm90IGFuIGltYWdl"
     file = folder / "talk.json"

@@ -101,9 +101,9 @@ class SessionActions(ChatBase):
         if session is None:
             tell(self, "There is nothing to export.")
             return
-        format, file = export.wanted(wanted, session)
+        exporter, file = export.wanted(wanted, session, await self._engine.exporters())
         try:
-            await export.save(export.pieces(self._engine.library, session, format), file)
+            await export.save(exporter.pieces(self._engine.library, session), file)
         except FileExistsError:
             tell(self, f"{file} is there already; name another after /export.", "warning")
         except OSError as error:

@@ -375,8 +375,8 @@ class Chat:
     async def do_export(self, argument: str) -> None:
         """Write the conversation to a file."""
         session = await self._engine.library.session(self._known())
-        format, file = export.wanted(argument, session)
-        await save(export.pieces(self._engine.library, session, format), file, replace=False)
+        exporter, file = export.wanted(argument, session, await self._engine.exporters())
+        await save(exporter.pieces(self._engine.library, session), file, replace=False)
         tell(f"Wrote {file}.")
 
     async def do_import_file(self, name: str) -> None:

@@ -151,6 +151,8 @@ class ChatScreen(
     async def _settle(self) -> None:
         self._settled = True
         await self.conversation.settle()
+        if not self.is_attached:  # the user has quit meanwhile
+            return
         self._arrange()
         self.set_timer(SECOND_REST, self._find_model)
 
@@ -163,6 +165,7 @@ class ChatScreen(
     def _find_model(self) -> None:
         self._engine.models.find()
         self._engine.servers.start()
+        self.run_worker(self._engine.plugins.load(), group="plugins")
         if self._engine.settings.memory.recall:
             self._engine.load_memory()
 

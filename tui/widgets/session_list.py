@@ -470,10 +470,10 @@ class SessionList(Vertical):
 
         written = []
         for session in sessions:
-            format, file = export.wanted("", session)
+            exporter, file = export.wanted("", session)
             try:
                 with self._errors_told():
-                    await export.save(export.pieces(self._engine.library, session, format), file)
+                    await export.save(exporter.pieces(self._engine.library, session), file)
                     written.append(str(file))
             except OSError as error:
                 why = "is there already" if isinstance(error, FileExistsError) else error.strerror
