@@ -210,7 +210,8 @@ class Registry:
         """What "always" means for a call: the tool, and the folder or the site it works in."""
         found = self.get(call.name)
         where = str(call.arguments.get(found.scope, "")) if found and found.scope else ""
-        return f"{call.name} {_around(where)}" if where else call.name
+        around = _site if found and found.scope == "url" else _folder
+        return f"{call.name} {around(where)}" if where else call.name
 
     def reference(self, call: ToolCall) -> str:
         """The one line that stands for an old result of a call."""
@@ -231,16 +232,19 @@ class Registry:
         return await found.call(context, call.arguments)
 
 
-def _around(where: str) -> str:
-    """The folder of a file, or the site of a page; of what is neither, the whole."""
-    if "://" not in where:
-        return str(Path(where).parent)
+def _folder(path: str) -> str:
+    """The folder of a file; of a path that goes up again, the whole: it could lead anywhere."""
+    return path if ".." in Path(path).parts else str(Path(path).parent)
+
+
+def _site(url: str) -> str:
+    """The site of a page; of what is no address, the whole."""
     try:
-        site = urlsplit(where)
+        site = urlsplit(url)
     except ValueError:
-        return where
+        return url
     # The page's folder won't do: that of a site's first page would be every site.
-    return f"{site.scheme}://{site.netloc}" if site.netloc else where
+    return f"{site.scheme}://{site.netloc}" if site.scheme and site.netloc else url
 
 
 class _Fields(dict[str, Any]):
