@@ -9,6 +9,7 @@ import sys
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -66,6 +67,7 @@ async def examine(paths: Paths) -> list[Finding]:
     ]
     if settings.workers.executor == "dask":
         looks.append(_cluster(settings))
+    looks += [_proxy(name, address) for name, address in _proxies(settings)]
     models = await asyncio.gather(*looks)
     servers = await _servers(settings) if settings.mcp.servers else []
     plugins = await _plugins()
@@ -151,17 +153,34 @@ def _hosts(settings: Settings) -> dict[str, Host]:
 
 async def _host(host: Host, name: str, settings: Settings) -> Finding:
     """Whether a model server answers, and what it has."""
+    from engine.llm.ollama_errors import bad_host
+    from engine.llm.ollama_host import server_url
+
     wanted = (
         name != "ollama"
         or bool(settings.ollama.host)
         or settings.model.default.startswith("ollama:")
     )
     try:
-        if not wanted and not await host.backend.answers(PROBE_SECONDS):
-            return _note(name, "no server answers; the embedded model is used")
+        if host.kind == "ollama":
+            server_url(host.name)
+            if not await host.backend.answers(PROBE_SECONDS):
+                if not wanted:
+                    return _note(name, "no server answers; the embedded model is used")
+                setting = "ollama.host" if name == "ollama" else "ollama.hosts"
+                step = f"Start it with `ollama serve`, or correct {setting}."
+                return _problem(name, f"no Ollama server answers at {host.name}", step)
         found = await host.backend.models()
+    except ValueError as error:
+        failure = bad_host(host.name, error).failure
+        return _problem(name, failure.message, failure.next_step)
     except ModelError as error:
-        return _problem(name, error.failure.message, error.failure.next_step)
+        step = error.failure.next_step
+        if error.kind == "unauthorized" and host.key_variable:
+            step = f"Set {host.key_variable}, or keep the key in the system's keyring."
+            if os.environ.get(host.key_variable):
+                step = f"Correct the key in {host.key_variable}."
+        return _problem(name, error.failure.message, step)
     finally:
         await host.backend.close()
     if not found:
@@ -211,6 +230,33 @@ async def _servers(settings: Settings) -> list[Finding]:
     return found
 
 
+def _proxies(settings: Settings) -> list[tuple[str, str]]:
+    """Where proxies are named, and what they are named; each of them once."""
+    variables = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY")
+    named = [
+        ("[research] proxy", settings.research.proxy),
+        *((name, os.environ.get(name, "")) for name in variables),
+    ]
+    found = {address: name for name, address in reversed(named) if address}
+    return [(name, address) for address, name in found.items()]
+
+
+async def _proxy(name: str, address: str) -> Finding:
+    """Whether somebody listens there. An address may hold a password, and is not shown whole."""
+    parts = urlsplit(address if "://" in address else f"http://{address}")
+    wrong = f"Correct {name}, or remove it."
+    try:
+        host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+        async with asyncio.timeout(PROBE_SECONDS):
+            _, writer = await asyncio.open_connection(host or "", port)
+        writer.close()
+    except ValueError:
+        return _problem("proxy", f"{name} is no address", wrong)
+    except OSError:
+        return _problem("proxy", f"{name}: nobody answers at {host}:{port}", wrong)
+    return _ok("proxy", f"{name}: {host}:{port} answers")
+
+
 async def _runtime() -> Finding:
     """Load llama.cpp in a process of its own: a broken library can take its process with it."""
     try:
@@ -239,7 +285,11 @@ async def _runtime() -> Finding:
         f"its process ended with {process.returncode}"
     )
     if "libgomp" in reason:
-        return _note("runtime", "libgomp is missing here; a copy is fetched with the first answer")
+        return _note(
+            "runtime",
+            "libgomp is missing here; a copy is fetched with the first answer",
+            "Where that can't be: `apt install libgomp1`, or what your system calls it.",
+        )
     return _problem("runtime", f"llama.cpp can't be loaded: {reason}", "Install Scrubjay again.")
 
 
@@ -247,6 +297,19 @@ async def _weights(paths: Paths) -> Finding:
     from engine.llm import catalog, weights
 
     found = await asyncio.to_thread(catalog.installed, paths)
+    try:
+        for model in found:
+            await weights.check(paths, model)
+    except ModelError as error:
+        return _problem("weights", error.failure.message, error.failure.next_step)
+    if begun := await asyncio.to_thread(lambda: sorted(paths.models_dir.glob("*.gguf.part"))):
+        name = begun[0].name.removesuffix(".gguf.part")
+        return _note(
+            "weights",
+            f"{begun[0].stat().st_size / 1e6:.0f} MB of {name} have come, and not the rest",
+            f"`scrubjay models add {name if name in catalog.KNOWN else 'ADDRESS'}` goes on where "
+            "it ended.",
+        )
     if not found:
         size = weights.DEFAULT_WHEEL.wheel_bytes / 1e6
         return _note(
@@ -254,11 +317,6 @@ async def _weights(paths: Paths) -> Finding:
             f"no embedded model yet; {catalog.DEFAULT} ({size:.0f} MB) is fetched when needed",
             f"`scrubjay models add {catalog.DEFAULT}` fetches it now.",
         )
-    try:
-        for model in found:
-            await weights.check(paths, model)
-    except ModelError as error:
-        return _problem("weights", error.failure.message, error.failure.next_step)
     return _ok("weights", f"{', '.join(model.name for model in found)} in {paths.models_dir}")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import uuid
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,6 +70,9 @@ LONGEST_ANSWER = 2_000_000
 MOST_CALLS = 100
 """Calls in one step; a model that makes more has lost its way."""
 
+LONGEST_ID = 200
+"""Characters of a call's id; a longer one is replaced."""
+
 MOST_STEPS = 8
 """How often a turn may call tools and ask the model again."""
 
@@ -91,6 +95,9 @@ class Workshop(msgspec.Struct, kw_only=True):
     config_dir: Path
     desk: Callable[[], Awaitable[Desk]]
     """Where research begins."""
+
+    call_ids: set[str] = msgspec.field(default_factory=set)
+    """The ids of all tool calls that models have made."""
 
 
 class Turn:
@@ -420,7 +427,7 @@ class Turn:
                             session_id=self.session_id, message_id=self.answer.id, share=chunk.read
                         )
                     )
-                self._calls.extend(chunk.tool_calls)
+                self._calls.extend(self._under_its_own_id(call) for call in chunk.tool_calls)
                 if chunk.text or chunk.thinking:
                     if first is None:
                         first = time.monotonic() - sent
@@ -436,6 +443,13 @@ class Turn:
                 self._usage = msgspec.structs.replace(
                     told, first_token_seconds=first, total_seconds=time.monotonic() - sent
                 )
+
+    def _under_its_own_id(self, call: ToolCall) -> ToolCall:
+        """The call under an id that no other has: consent goes by ids, and models choose them."""
+        if not 0 < len(call.id) <= LONGEST_ID or call.id in self._shop.call_ids:
+            call = msgspec.structs.replace(call, id=f"call_{uuid.uuid4().hex}")
+        self._shop.call_ids.add(call.id)
+        return call
 
     def _take(self, text: str, thinking: str) -> None:
         self._size += len(text) + len(thinking)

@@ -58,7 +58,7 @@ def openai_hosts(settings: OpenAISettings) -> list[Host]:
     for url, variable in [*places, *map(_parted, settings.hosts)]:
         own = msgspec.structs.replace(settings, base_url=url, api_key_env=variable)
         name = urlsplit(url).netloc or url
-        hosts.setdefault(url, Host(name, OpenAICompatible.from_settings(own)))
+        hosts.setdefault(url, Host(name, OpenAICompatible.from_settings(own), variable))
     return list(hosts.values())
 
 
@@ -74,6 +74,7 @@ class Host:
     Attributes:
         name: Its address, as people know it.
         backend: Speaks with it.
+        key_variable: The environment variable with its key; empty where it takes none.
         reachable: Whether it answered when it was last asked; None before that.
         failure: Why it did not.
         latency: How long the shortest of its answers takes, in seconds.
@@ -83,9 +84,10 @@ class Host:
         tokens_per_second: How fast it wrote, as measured; None before its first answer.
     """
 
-    def __init__(self, name: str, backend: Backend) -> None:
+    def __init__(self, name: str, backend: Backend, key_variable: str = "") -> None:
         self.name = name
         self.backend = backend
+        self.key_variable = key_variable
         self.reachable: bool | None = None
         self.failure: ModelError | None = None
         self.latency: float | None = None

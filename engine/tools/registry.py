@@ -253,7 +253,8 @@ class Registry:
         if found is not None and found.edition:
             return f"{call.name} as it is now ({found.edition})"
         where = str(call.arguments.get(found.scope, "")) if found and found.scope else ""
-        return f"{call.name} {_around(where)}" if where else call.name
+        around = _site if found and found.scope == "url" else _folder
+        return f"{call.name} {around(where)}" if where else call.name
 
     def origin(self, call: ToolCall) -> str:
         """Which other program runs a call; empty: this one."""
@@ -286,16 +287,19 @@ def shortened(text: str, longest: int = LONGEST_RESULT) -> str:
     return f"{text[:longest]}\n[… {len(text) - longest:,} more characters were cut]"
 
 
-def _around(where: str) -> str:
-    """The folder of a file, or the site of a page; of what is neither, the whole."""
-    if "://" not in where:
-        return str(Path(where).parent)
+def _folder(path: str) -> str:
+    """The folder of a file; of a path that goes up again, the whole: it could lead anywhere."""
+    return path if ".." in Path(path).parts else str(Path(path).parent)
+
+
+def _site(url: str) -> str:
+    """The site of a page; of what is no address, the whole."""
     try:
-        site = urlsplit(where)
+        site = urlsplit(url)
     except ValueError:
-        return where
+        return url
     # The page's folder won't do: that of a site's first page would be every site.
-    return f"{site.scheme}://{site.netloc}" if site.netloc else where
+    return f"{site.scheme}://{site.netloc}" if site.scheme and site.netloc else url
 
 
 class _Fields(dict[str, Any]):

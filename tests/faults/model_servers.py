@@ -32,12 +32,16 @@ class ModelServer:
     Attributes:
         script: What the next chats are answered with; without one, they are answered rightly.
         asked: How many chats were asked for.
+        models: The models that it has.
+        key: What it wants to be shown; empty, it wants none.
     """
 
     def __init__(self, dialect: str) -> None:
         self.dialect = dialect
         self.script: list[Step] | None = None
         self.asked = 0
+        self.models: tuple[str, ...] = ("m",)
+        self.key = ""
         self.port = 0
         self._server: asyncio.Server | None = None
         self._held: set[asyncio.Task[None]] = set()
@@ -107,8 +111,10 @@ class ModelServer:
         await reader.readexactly(int(length or 0))
         path = head.split()[1]
         if not path.endswith(("/chat", "/completions")):
-            body = json.dumps(self._known(path)).encode()
-            writer.write(b"HTTP/1.1 200 X\r\nContent-Type: application/json\r\n")
+            allowed = f"bearer {self.key}" in head if self.key else True
+            body = json.dumps(self._known(path) if allowed else {"error": "who are you?"}).encode()
+            writer.write(b"HTTP/1.1 %d X\r\n" % (200 if allowed else 401))
+            writer.write(b"Content-Type: application/json\r\n")
             writer.write(b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body))
             await writer.drain()
             return
@@ -137,10 +143,10 @@ class ModelServer:
 
     def _known(self, path: str) -> object:
         match path.rpartition("/")[2]:
-            case "version":
+            case "version" if self.dialect == "ollama":
                 return {"version": "0.12.0"}
             case "tags":
-                return {"models": [{"model": "m", "digest": "d"}]}
+                return {"models": [{"model": name, "digest": "d"} for name in self.models]}
             case "ps":
                 return {"models": []}
             case "show":
