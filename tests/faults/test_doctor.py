@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import pytest
 
-from engine import doctor as doctor_module
 from engine.config import find_paths
-from engine.doctor import State, examine
+from engine.doctor import Finding, State, examine
 from storage import database
 from storage.store import Store
 from tests.embedded_weights import models_folder
@@ -276,7 +275,7 @@ def test_a_runtime_that_is_broken(home: Home, tmp_path: Path) -> None:
     assert "Install Scrubjay again" in found["next_step"]
 
 
-def _examined(home: Home, name: str) -> doctor_module.Finding:
+def _examined(home: Home, name: str) -> Finding:
     """A finding, looked for in this process."""
     paths = find_paths({**home.env, "SCRUBJAY_DATA_DIR": str(home.database.parent)})
     (found,) = (one for one in asyncio.run(examine(paths)) if one.name == name)
