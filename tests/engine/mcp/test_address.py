@@ -89,3 +89,10 @@ async def test_an_answer_that_does_not_end_is_not_read_to_its_end(tmp_path: Path
             assert failed.state is ServerState.FAILED
     # The system's buffers hold some more.
     assert written[0] < 10 * LONGEST_MESSAGE
+
+
+async def test_a_refusal_is_told_as_one(tmp_path: Path) -> None:
+    with answering(lambda request: request.send_error(401)) as url:
+        async with connected(tmp_path, far=McpServer(url=url)) as engine:
+            [failed] = engine.servers
+            assert failed.trouble == "refuses access (HTTP 401)"
