@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 import httpx2
-import mcp_types as types
+from mcp import types
 from mcp.client.stdio import get_default_environment
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
@@ -44,6 +44,8 @@ GOODBYE_SECONDS = 1.0
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 300.0
 """The longest silence within an answer; calls have deadlines of their own."""
+
+REFUSALS = (401, 403)
 
 ASKS = {
     "sampling/createMessage": "the use of your model",
@@ -310,7 +312,15 @@ def _signal(process: asyncio.subprocess.Process, number: int) -> None:
 
 
 async def _bound(response: httpx2.Response) -> None:
-    """Let an answer that is no stream end where it is too long."""
+    """Let an answer that is no stream end where it is too long.
+
+    Raises:
+        ServerError: It is a refusal, whose reason the SDK does not tell.
+    """
+    status = response.status_code
+    if status in REFUSALS or status >= 500:
+        what = "refuses access" if status in REFUSALS else "is out of order"
+        raise ServerError(f"{what} (HTTP {status})", lost=True)
     if "text/event-stream" not in response.headers.get("content-type", ""):
         response.stream = _Bounded(response.stream)
 

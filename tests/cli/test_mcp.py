@@ -8,8 +8,7 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import mcp_types as types
-from mcp import StdioServerParameters
+from mcp import StdioServerParameters, types
 from mcp.client.client import Client
 from mcp.client.stdio import stdio_client
 

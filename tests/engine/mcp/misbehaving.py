@@ -11,7 +11,7 @@ import subprocess
 import sys
 from typing import Any
 
-TOOLS = {
+TOOLS: dict[str, dict[str, Any]] = {
     name: {"name": name, "description": f"Does {name}.", "inputSchema": {"type": "object"}}
     for name in (
         "endless_line",
@@ -27,6 +27,9 @@ TOOLS = {
         "crash",
     )
 }
+
+# Results are not checked by this: a pattern in it could hold up the screen for hours.
+TOOLS["fence"]["outputSchema"] = {"type": "object", "required": ["what is not given"]}
 
 
 def main() -> None:
