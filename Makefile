@@ -14,13 +14,16 @@ RUNTIME := $(VENV)/installed
 DEV := $(VENV)/installed-dev
 DOCS := $(VENV)/docs
 RELEASE := $(VENV)/release
+# Models that are here already need not be fetched for `make dev`.
+MODELS = $(shell $(BIN)/python -c "import engine.config as c; print(c.find_paths().models_dir)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench soak lint format lock licences pictures reference docs docs-serve \
+.PHONY: help setup run dev console test bench soak lint format lock licences pictures reference docs docs-serve \
 	release-check clean
 
 help:
 	@echo "make run       open Scrubjay (sets up first)        ARGS='ask hello' for a command"
+	@echo "make dev       open it with styles that are read anew as they are saved; make console beside it"
 	@echo "make test      run all tests (sets up first)        ARGS='tests/cli -k ask' for some"
 	@echo "make setup     install into $(VENV)"
 	@echo "make lint      check style, types and imports       make format  to put the style right"
@@ -38,6 +41,15 @@ setup: $(RUNTIME)
 run: $(RUNTIME)
 	@$(BIN)/python -m compileall -q $(OURS)
 	@$(BIN)/scrubjay $(ARGS)
+
+# In a home of its own, so that nobody's conversations are touched.
+dev: $(DEV)
+	@SCRUBJAY_CONFIG_DIR=build/dev/config SCRUBJAY_DATA_DIR=build/dev/data \
+		SCRUBJAY_STATE_DIR=build/dev/state SCRUBJAY_MODELS_DIR=$(MODELS) \
+		TEXTUAL=debug,devtools $(BIN)/scrubjay $(ARGS)
+
+console: $(DEV)
+	@$(BIN)/textual console
 
 test: $(DEV)
 	$(BIN)/python -m pytest $(ARGS)

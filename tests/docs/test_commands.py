@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ELSEWHERE = {
-    "pip install .": ("tests/docs/test_stranger.py", '"pip", "install"'),
+    "pip install .": ("tests/docs/test_stranger.py", "pip install ."),
     "scrubjay": ("tests/docs/test_stranger.py", "Terminal("),
     "scrubjay --serve": ("tests/cli/test_serve.py", '"--serve"'),
     'scrubjay ask --json "…" | jq .usage': ("tests/cli/test_ask.py", '"ask", "--json"'),
