@@ -46,6 +46,10 @@ class Grown:
         self._room[self._size : self._size + size] = values
         self._size += size
 
+    def lay_on(self, room: NDArray[Any], size: int) -> None:
+        """Let the first values of another array take the place of its own."""
+        self._room, self._size = room, size
+
     @property
     def view(self) -> NDArray[Any]:
         """What there is. Don't hold it while something is appended."""

@@ -1,8 +1,7 @@
 """A lexical index over one person's messages: postings, neighbours, forms of texts.
 
-Adding a message costs as much as its own words. What grows with the words is kept on the disk, as
-soon as there is much of it; a few numbers a message are in memory. Reading is the ranker's business
-(`ranking.py`), which sees the arrays.
+Adding a message costs as much as its own words. What there is much of is kept on the disk, and read
+there. Reading is the ranker's business (`ranking.py`), which sees the arrays.
 """
 
 from __future__ import annotations
@@ -14,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from engine.memory import array_file
 from engine.memory import words as language
+from engine.memory.array_file import ArrayFile
 from engine.memory.forms import form
 from engine.memory.grown import Grown
 from engine.memory.numbers import Numbers
 from engine.memory.segments import Segment, Tail, write
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-    from engine.memory.array_file import ArrayFile
 
 SILENT = 100
 """Messages without a word that are counted too: in a short history all words are rare."""
@@ -43,6 +42,9 @@ LARGER = 4
 BLOCK = 50_000
 """So many messages are read from the disk at a time."""
 
+ROOM = 60_000
+"""So many messages, stems and sessions have room behind those on the disk."""
+
 COLUMNS = {
     "keys": np.int64,
     "lengths": np.uint16,
@@ -54,6 +56,9 @@ COLUMNS = {
     "form": np.uint16,
 }
 """What is kept of each message beside its words."""
+
+_TABLE = {**COLUMNS, "stems": np.int64, "families": np.uint32, "sessions": np.int64}
+"""And of each stem and session: hashes, and no words."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -72,43 +77,41 @@ class LexicalIndex:
     """The messages of one person.
 
     Args:
-        segments: What is kept on the disk.
-        vocabulary: What `vocabulary` told of the texts in these.
+        segments: What is kept of their words on the disk.
+        table: What `keep` wrote beside these.
         speakers: The names of those who speak in them, by their numbers.
     """
 
     def __init__(
         self,
         segments: Sequence[Segment] = (),
-        vocabulary: ArrayFile | None = None,
+        table: ArrayFile | None = None,
         speakers: Sequence[str] = (),
     ) -> None:
         self.segments = list(segments)
         self._tail = Tail()
-        known = {name: [vocabulary.array(name)] if vocabulary else [] for name in _VOCABULARY}
-        self._stems = Numbers(Grown(np.int64, known["stems"]))
-        self._families = Grown(np.uint32, known["families"])
-        self._sessions = Numbers(Grown(np.int64, known["sessions"]))
-        self.spread = Grown(np.int32, [self._kept_spread()] if segments else [])
-        """In how many messages each stem is."""
-
-        columns = {}
-        for name, dtype in COLUMNS.items():
-            columns[name] = Grown(dtype, [segment.column(name) for segment in segments])
-            self.let_go()
-        self.keys = columns["keys"]
-        self.lengths = columns["lengths"]
+        self._columns = {name: Grown(dtype) for name, dtype in _TABLE.items()}
+        self.keys = self._columns["keys"]
+        self.lengths = self._columns["lengths"]
         """How many stems there are in each message."""
 
-        self.session = columns["session"]
-        self.position = columns["position"]
-        self.speaker = columns["speaker"]
-        self.previous = columns["previous"]
-        self.day = columns["day"]
+        self.session = self._columns["session"]
+        self.position = self._columns["position"]
+        self.speaker = self._columns["speaker"]
+        self.previous = self._columns["previous"]
+        self.day = self._columns["day"]
         """The local date, as year × 10,000 + month × 100 + day."""
 
-        self.form = columns["form"]
-        self._columns = columns
+        self.form = self._columns["form"]
+        self._families = self._columns["families"]
+        self._table: ArrayFile | None = None
+        if table is not None:
+            self._lay_on(table)
+        self._stems = Numbers(self._columns["stems"])
+        self._sessions = Numbers(self._columns["sessions"])
+        self.spread = Grown(np.int32, [self._kept_spread()])
+        """In how many messages each stem is."""
+
         self.speakers = {name: number for number, name in enumerate(speakers)}
         self._forms: dict[str, int] = {}
         self._days: dict[int, int] = {}
@@ -236,10 +239,15 @@ class LexicalIndex:
             self._session_lengths.view[sessions], self._length / max(1, self.sessions)
         )
 
-    def keep(self, folder: Path, name: str) -> None:
-        """Put what is not on the disk there, in a segment of this name.
+    def keep(self, folder: Path, name: str, more: Mapping[str, NDArray[Any]]) -> ArrayFile:
+        """Put all that is not on the disk there, in a segment and a table of this name.
 
-        Segments that are not much larger go into it as well; their files stay where they are.
+        Segments that are not much larger go into the new one; their files stay where they are.
+
+        Args:
+            folder: It is there.
+            name: Of the files; none is there yet.
+            more: What else to put into the table.
 
         Raises:
             OSError: It can't be written.
@@ -250,27 +258,31 @@ class LexicalIndex:
             joined.insert(0, self.segments.pop())
             size += len(joined[0])
         try:
-            columns = {of: values.view[len(self) - size :] for of, values in self._columns.items()}
-            segment = write(folder / name, [*joined, self._tail], self.stems, columns)
+            segment = write(folder / f"{name}.segment", [*joined, self._tail], self.stems)
         except BaseException:
             self.segments += joined
             raise
         self.segments.append(segment)
         self._tail = Tail()
+        path = folder / f"{name}.table"
+        columns = {of: [values.view] for of, values in self._columns.items()}
+        array_file.write(path, {**columns, **{of: [values] for of, values in more.items()}}, ROOM)
+        self._lay_on(table := ArrayFile(path))
         self.let_go()
-
-    def vocabulary(self) -> dict[str, list[NDArray[Any]]]:
-        """Hashes of what was said and where; no words."""
-        return {
-            "stems": [self._stems.hashes.view],
-            "families": [self._families.view],
-            "sessions": [self._sessions.hashes.view],
-        }
+        return table
 
     def let_go(self) -> None:
         """Keep nothing in memory that is on the disk."""
         for segment in self.segments:
             segment.let_go()
+        if self._table is not None:
+            self._table.let_go()
+
+    def _lay_on(self, table: ArrayFile) -> None:
+        """Read from a table what is the same as here, or all there is."""
+        self._table = table
+        for name, values in self._columns.items():
+            values.lay_on(table.with_room(name), len(table.array(name)))
 
     @property
     def _parts(self) -> Sequence[Segment | Tail]:
@@ -355,9 +367,6 @@ class LexicalIndex:
     @staticmethod
     def _against(lengths: NDArray[Any], mean: float) -> NDArray[np.float32]:
         return (lengths / max(mean, 1e-6)).astype(np.float32)
-
-
-_VOCABULARY = ("stems", "families", "sessions")
 
 
 def _family(stem: str) -> int:

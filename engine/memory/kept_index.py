@@ -15,7 +15,6 @@ from uuid import uuid4
 
 import msgspec
 
-from engine.memory import array_file
 from engine.memory.array_file import ArrayFile
 from engine.memory.index import LexicalIndex
 from engine.memory.segments import Segment
@@ -35,7 +34,7 @@ class Contents(msgspec.Struct, frozen=True):
 
     version: int
     segments: list[str]
-    vocabulary: str
+    table: str
     speakers: list[str]
     fitted: int
     """To how many messages the topics are fitted."""
@@ -70,13 +69,13 @@ class KeptIndex:
             if contents.version != VERSION:
                 raise ValueError("It is of another version.")
             segments = [Segment(self._folder / name) for name in contents.segments]
-            vocabulary = ArrayFile(self._folder / contents.vocabulary)
-            index = LexicalIndex(segments, vocabulary, contents.speakers)
+            table = ArrayFile(self._folder / contents.table)
+            index = LexicalIndex(segments, table, contents.speakers)
             topics = Topics(
                 contents.fitted,
                 contents.known,
-                vocabulary.array("common").copy(),
-                vocabulary.array("basis").copy().reshape(-1, Topics.width),
+                table.array("common").copy(),
+                table.array("basis").copy().reshape(-1, Topics.width),
             )
         except FileNotFoundError:
             return None
@@ -84,7 +83,6 @@ class KeptIndex:
             self.remove()
             return None
         index.let_go()
-        vocabulary.let_go()
         self._written = written
         return index, topics, contents
 
@@ -104,15 +102,12 @@ class KeptIndex:
             return False
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = uuid4().hex
-        index.keep(self._folder, f"{name}.segment")
-        array_file.write(
-            self._folder / f"{name}.vocabulary",
-            {**index.vocabulary(), "common": [topics.common], "basis": [topics.basis.ravel()]},
-        )
+        more = {"common": topics.common, "basis": topics.basis.ravel()}
+        table = index.keep(self._folder, name, more)
         contents = Contents(
             version=VERSION,
             segments=[segment.path.name for segment in index.segments],
-            vocabulary=f"{name}.vocabulary",
+            table=table.path.name,
             speakers=list(index.speakers),
             fitted=topics.fitted,
             known=topics.known,
@@ -125,7 +120,7 @@ class KeptIndex:
             file.flush()
             os.fsync(file.fileno())
         os.replace(self._folder / name, self._folder / _CONTENTS)
-        wanted = {_CONTENTS, contents.vocabulary, *contents.segments}
+        wanted = {_CONTENTS, contents.table, *contents.segments}
         for other in self._folder.iterdir():
             if other.name not in wanted:
                 with suppress(OSError):  # some systems let nobody remove a file that is being read

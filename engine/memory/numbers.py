@@ -20,7 +20,7 @@ class Numbers:
     """
 
     def __init__(self, hashes: Grown | None = None) -> None:
-        self.hashes = hashes or Grown(np.int64)
+        self.hashes = Grown(np.int64) if hashes is None else hashes
         self._sort()
 
     def __len__(self) -> int:

@@ -16,7 +16,7 @@ from engine.memory.array_file import ArrayFile
 from engine.memory.grown import Grown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -97,10 +97,6 @@ class Segment:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def column(self, name: str) -> NDArray[Any]:
-        """What the index knows of each message by this name."""
-        return self._file.array(name)
-
     def postings(self, stem: int) -> NDArray[Any]:
         """The messages that hold a stem, in order, each with how often."""
         if stem + 1 >= len(self._offsets):
@@ -121,16 +117,13 @@ class Segment:
         self._file.let_go()
 
 
-def write(
-    path: Path, parts: Sequence[Tail | Segment], stems: int, columns: Mapping[str, NDArray[Any]]
-) -> Segment:
+def write(path: Path, parts: Sequence[Tail | Segment], stems: int) -> Segment:
     """Write parts that follow each other as one.
 
     Args:
         path: Of a file that is not there yet.
         parts: What to write.
         stems: How many are known.
-        columns: Of their messages.
 
     Raises:
         OSError: It can't be written.
@@ -139,7 +132,6 @@ def write(
     array_file.write(
         path,
         {
-            **{name: [column] for name, column in columns.items()},
             "words": (part.words for part in parts),
             "starts": _starts(parts),
             "offsets": [np.sum(offsets, axis=0)],

@@ -75,6 +75,9 @@ class Pace:
         due = self._rendered_at + self._wait
         if now - self._key_at < TYPING:
             echoed = max(now, due, self._key_at + ECHO)
-            is_quiet = echoed <= self._key_at + QUIET
-            due = echoed if is_quiet else max(due, self._rendered_at + LATEST)
+            latest = self._rendered_at + LATEST
+            if echoed <= self._key_at + QUIET:
+                due = max(due, min(echoed, latest + ECHO))
+            else:
+                due = max(due, latest)
         return due - now

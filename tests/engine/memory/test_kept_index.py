@@ -170,7 +170,7 @@ async def test_an_index_beside_another_database_is_not_used(store: Store, say: S
 
 
 @pytest.mark.parametrize("damage", ["empty", "half", "other", "gone"])
-@pytest.mark.parametrize("ending", ["json", "segment", "vocabulary"])
+@pytest.mark.parametrize("ending", ["json", "segment", "table"])
 async def test_a_damaged_index_is_made_anew(
     store: Store, say: Say, damage: str, ending: str
 ) -> None:
