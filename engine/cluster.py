@@ -37,6 +37,9 @@ CONNECT_SECONDS = 3.0
 AHEAD = 4
 """Pieces of work for each thread of the cluster, so that it does not wait for the next one."""
 
+LONGEST_SECONDS = 120.0
+"""The longest that one piece may take with its time in line, or with a worker that was lost."""
+
 BEAT_SECONDS = 1.0
 """Between two looks at whether there is still a cluster."""
 
@@ -104,7 +107,10 @@ class Cluster(Executor):
 
     Attributes:
         width: How many pieces of work keep all of its threads busy.
+        longest_seconds: How long each may take.
     """
+
+    longest_seconds = LONGEST_SECONDS
 
     def __init__(self, client: Client, threads: int) -> None:
         self.threads = threads

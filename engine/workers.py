@@ -31,7 +31,7 @@ MakeExecutor: TypeAlias = Callable[[], tuple[Executor, Callable[[], None]]]
 """Makes an executor, and what ends its processes at once."""
 
 LONGEST_SECONDS = 10.0
-"""The longest that one piece of work may take."""
+"""The longest that one piece of work may take on this machine."""
 
 
 class Crew(NamedTuple):
@@ -49,8 +49,8 @@ class Workers:
     def __init__(self, make: MakeExecutor, width: int) -> None:
         """Keep how to make an executor of `width` workers.
 
-        Any `concurrent.futures.Executor` will do; one of threads ends nothing. One that has a
-        `width` of its own is given as much.
+        Any `concurrent.futures.Executor` will do; one of threads ends nothing. One with a `width`
+        of its own is given as much work at a time, one with `longest_seconds` as much time.
         """
         self._make = make
         self._width = width
@@ -101,8 +101,9 @@ class Workers:
     async def _once(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         crew = await self._ready()
         async with crew.free:
+            longest = getattr(crew.executor, "longest_seconds", LONGEST_SECONDS)
             try:
-                async with asyncio.timeout(LONGEST_SECONDS):
+                async with asyncio.timeout(longest):
                     work = partial(function, *args, **kwargs)
                     return await asyncio.get_running_loop().run_in_executor(crew.executor, work)
             except (BrokenExecutor, TimeoutError):

@@ -28,15 +28,15 @@ class DaskCluster:
         self._file = Path(self._folder.name, "scheduler.json")
         self.workers: list[subprocess.Popen[bytes]] = []
         self._scheduler = self._run("dask_scheduler", "--host", "127.0.0.1", "--port", "0")
-        deadline = time.monotonic() + START_SECONDS
-        while not (self._file.exists() and self._file.read_text().rstrip().endswith("}")):
-            assert time.monotonic() < deadline, "Dask's scheduler did not start"
-            time.sleep(0.05)
-        self.address: str = json.loads(self._file.read_text())["address"]
-        for _ in range(workers):
-            self.add_worker()
-        if workers:
-            self.wait_for(workers)
+        try:
+            self.address = self._wait_for_address()
+            for _ in range(workers):
+                self.add_worker()
+            if workers:
+                self.wait_for(workers)
+        except BaseException:
+            self.stop()
+            raise
 
     def add_worker(self) -> None:
         """Start one more."""
@@ -67,6 +67,14 @@ class DaskCluster:
             process.kill()
             process.wait()
         self._folder.cleanup()
+
+    def _wait_for_address(self) -> str:
+        deadline = time.monotonic() + START_SECONDS
+        while not (self._file.exists() and self._file.read_text().rstrip().endswith("}")):
+            assert time.monotonic() < deadline, "Dask's scheduler did not start"
+            time.sleep(0.05)
+        address: str = json.loads(self._file.read_text())["address"]
+        return address
 
     def _run(self, module: str, *options: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", f"distributed.cli.{module}"]
