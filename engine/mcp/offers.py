@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.llm.base import ToolSpec
+from engine.mcp.schemas import plain
 from engine.tools.registry import LONGEST_RESULT, Tool, ToolContext, ToolError, shortened
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class ServerTool(Tool):
         self.seconds = seconds
         self.origin = origin
         self.edition = edition
-        self.remote = remote
+        self._parameters = plain(remote.parameters)
 
         async def run(_context: ToolContext, /, **arguments: Any) -> str:
             result = await call(arguments)
@@ -126,9 +127,7 @@ class ServerTool(Tool):
     @property
     def spec(self) -> ToolSpec:
         """The tool as a model is told of it."""
-        return ToolSpec(
-            name=self.name, description=self.description, parameters=self.remote.parameters
-        )
+        return ToolSpec(name=self.name, description=self.description, parameters=self._parameters)
 
     def fit(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments as they are: whether they fit, their server knows."""
@@ -145,9 +144,6 @@ def name_of(server: str, tool: str) -> str:
 
 def is_usable(tool: RemoteTool) -> bool:
     """Whether a tool can be offered to a model at all."""
-    schema = tool.parameters
-    return (
-        bool(tool.name)
-        and schema.get("type", "object") == "object"
-        and len(msgspec.json.encode(schema)) <= LARGEST_SCHEMA
-    )
+    is_object = tool.parameters.get("type", "object") == "object"
+    small = len(msgspec.json.encode(plain(tool.parameters))) <= LARGEST_SCHEMA
+    return bool(tool.name) and is_object and small

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from enum import StrEnum
 from functools import partial
 from importlib import import_module
@@ -118,8 +118,12 @@ class Server:
 
     async def settled(self) -> None:
         """Wait until it is ready, or known to have failed."""
-        if self.state is ServerState.STARTING:
-            await self._settled.wait()
+        if self.state is ServerState.STARTING and self._job is not None:
+            settled = asyncio.create_task(self._settled.wait())
+            ended = asyncio.create_task(self._job.ended())  # it may be cancelled before it begins
+            await _first({settled, ended})
+            if self.state is ServerState.STARTING:
+                self._move(ServerState.IDLE)
 
     async def connection(self) -> Connection:
         """The open connection; it is opened first if need be.
@@ -219,21 +223,17 @@ class Server:
         """Read anew what it offers when that changes, until the connection is over."""
         connection = self._connection
         assert connection is not None
-        over = asyncio.create_task(self._over.wait())
-        try:
-            while not self._over.is_set():
-                stale = asyncio.create_task(self._stale.wait())
-                await asyncio.wait({over, stale}, return_when=asyncio.FIRST_COMPLETED)
-                stale.cancel()
-                if self._over.is_set():
-                    return
-                await asyncio.sleep(REST_SECONDS)
-                self._stale.clear()
-                async with asyncio.timeout(START_SECONDS):
-                    self._take(await connection.offers())
-                self._move(ServerState.READY)
-        finally:
-            over.cancel()
+        while True:
+            over = asyncio.create_task(self._over.wait())
+            stale = asyncio.create_task(self._stale.wait())
+            await _first({over, stale})
+            if self._over.is_set():
+                return
+            await asyncio.sleep(REST_SECONDS)
+            self._stale.clear()
+            async with asyncio.timeout(START_SECONDS):
+                self._take(await connection.offers())
+            self._move(ServerState.READY)
 
     def _take(self, offers: Offers) -> None:
         """Put what it offers beside what others do."""
@@ -311,9 +311,10 @@ class Servers:
     async def settled(self, seconds: float = FIRST_SECONDS) -> None:
         """Connect to all, and wait for them, but no longer than that."""
         self.start()
-        starting = [server.settled() for server in self if server.state is ServerState.STARTING]
-        if starting:
-            await asyncio.wait([asyncio.ensure_future(one) for one in starting], timeout=seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                for server in self:
+                    await server.settled()
 
     async def ready_for(self, calls: Iterable[ToolCall]) -> None:
         """Connect to the servers whose tools are called, as far as they can be."""
@@ -328,3 +329,12 @@ class Servers:
     ) -> None:
         """Say something to whoever sits before the screen."""
         self.events.emit(Notice(text=text, severity=severity))
+
+
+async def _first(tasks: set[asyncio.Task[Any]]) -> None:
+    """Wait for the first of some tasks, and end the others."""
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

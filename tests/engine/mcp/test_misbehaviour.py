@@ -232,4 +232,4 @@ def test_a_tool_that_no_model_could_take_is_left_out() -> None:
 
     assert is_usable(remote(type="object"))
     assert not is_usable(remote(type="array"))
-    assert not is_usable(remote(type="object", description="x" * offers.LARGEST_SCHEMA))
+    assert not is_usable(remote(properties={"x" * offers.LARGEST_SCHEMA: {}}))
