@@ -14,7 +14,7 @@ RUNTIME := $(VENV)/installed
 DEV := $(VENV)/installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench soak lint format lock licences pictures clean
+.PHONY: help setup run test bench soak lint format lock licences sbom fuzz pictures clean
 
 help:
 	@echo "make run       open Scrubjay (sets up first)        ARGS='ask hello' for a command"
@@ -24,6 +24,8 @@ help:
 	@echo "make bench     measure, and print JSON"
 	@echo "make soak      use the app at random for 10 minutes    ARGS='--minutes 2 --seed 7'"
 	@echo "make lock      resolve the dependencies anew        make licences  to list their licences"
+	@echo "make sbom      print a software bill of materials (CycloneDX)"
+	@echo "make fuzz      look for text that does harm, for 10 minutes    ARGS='-max_total_time=60'"
 	@echo "make pictures  draw the pictures of the README"
 	@echo "make clean     delete $(VENV) and what tools leave behind"
 
@@ -67,6 +69,17 @@ lock: $(DEV)
 
 licences: $(DEV)
 	$(BIN)/python -m tests.tools.licences
+
+sbom: $(DEV)
+	@$(BIN)/python -m tests.tools.sbom
+
+# atheris is wanted for this alone, and has wheels for some Pythons only, so it is no dependency.
+fuzz: $(DEV)
+	@$(PIP) install --quiet --only-binary atheris 'atheris>=3,<4' || { \
+		echo "atheris has no wheel for $$($(BIN)/python --version) on this system."; \
+		echo "make test fuzzes too, with hypothesis; for more of it set SCRUBJAY_FUZZ_INPUTS."; \
+		exit 1; }
+	$(BIN)/python -m tests.fuzz.with_atheris $(ARGS)
 
 pictures: $(DEV)
 	$(BIN)/python -m tests.tools.pictures

@@ -189,9 +189,9 @@ async def _openai(settings: Settings) -> Finding:
 
 def _proxies(settings: Settings) -> list[tuple[str, str]]:
     """Where proxies are named, and what they are named; each of them once."""
+    variables = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY")
     named = [("[research] proxy", settings.research.proxy)]
-    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-        named.append((name, os.environ.get(name, "")))
+    named += [(name, os.environ.get(name, "")) for name in variables]
     found = {address: name for name, address in reversed(named) if address}
     return [(name, address) for address, name in found.items()]
 

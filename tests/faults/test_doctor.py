@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import pytest
 
-from engine import doctor as doctor_module
 from engine.config import find_paths
 from engine.doctor import State, examine
 from storage import database
@@ -31,6 +30,8 @@ from tests.terminal.screen import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from engine.doctor import Finding
 
 ROOT = Path(__file__).parents[2]
 DOCTOR = (sys.executable, "-m", "tui.cli", "doctor")
@@ -171,7 +172,7 @@ def test_no_home(home: Home, tmp_path: Path) -> None:
 def test_a_disk_that_is_nearly_full(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     # A stand-in for what the system says: a test does not fill its disk.
     usage = type(shutil.disk_usage("/"))(100_000_000_000, 99_999_000_000, 1_000_000)
-    monkeypatch.setattr(doctor_module.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     found = _examined(home, "disk")
     assert found.state is State.PROBLEM
     assert "room" in found.next_step
@@ -276,7 +277,7 @@ def test_a_runtime_that_is_broken(home: Home, tmp_path: Path) -> None:
     assert "Install Scrubjay again" in found["next_step"]
 
 
-def _examined(home: Home, name: str) -> doctor_module.Finding:
+def _examined(home: Home, name: str) -> Finding:
     """A finding, looked for in this process."""
     paths = find_paths({**home.env, "SCRUBJAY_DATA_DIR": str(home.database.parent)})
     (found,) = (one for one in asyncio.run(examine(paths)) if one.name == name)
