@@ -81,6 +81,27 @@ class Messages(BaseMessages):
             raise unknown_session(session_id)
         return message_from(rows[0])
 
+    async def ask(
+        self, session_id: str, *, content: str, model: str | None, parent_id: ParentId = LAST
+    ) -> tuple[Message, Message]:
+        question = await _values(session_id=session_id, role=Role.USER, content=content)
+        answer = await _values(
+            session_id=session_id,
+            role=Role.ASSISTANT,
+            content="",
+            model=model,
+            finish=Finish.STREAMING,
+        )
+        async with self._database.transaction() as transaction:
+            if parent_id is not LAST:
+                await cut_after(transaction, session_id, parent_id)
+            rows = [
+                row for one in (question, answer) for row in await transaction.execute(_APPEND, one)
+            ]
+        if not rows:
+            raise unknown_session(session_id)
+        return message_from(rows[0]), message_from(rows[1])
+
     async def insert(
         self,
         after: str,
@@ -368,12 +389,12 @@ async def _values(
     content: str,
     thinking: str = "",
     model: str | None = None,
-    finish: Finish,
-    failure: Failure | None,
+    finish: Finish = Finish.COMPLETE,
+    failure: Failure | None = None,
     usage: Usage | None = None,
     tool_calls: Sequence[ToolCall] = (),
-    tool_call_id: str | None,
-    token_count: int | None,
+    tool_call_id: str | None = None,
+    token_count: int | None = None,
     created_at: float | None = None,
 ) -> dict[str, Any]:
     """The values of a new row, with a new id; a streaming one is owned by this process."""

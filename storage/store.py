@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,6 +12,7 @@ from storage.articles import ArticleStore
 from storage.database import Database
 from storage.episodes import EpisodeStore
 from storage.facts import FactStore
+from storage.images import Images
 from storage.message_vectors import MessageVectors
 from storage.messages import Messages
 from storage.purging import Purging
@@ -40,6 +42,7 @@ class Store:
         self._database = database
         self.sessions = SqliteSessionManager(database)
         self.messages = Messages(database)
+        self.images = Images(database)
         self.search = Search(database)
         self.recall_source = RecallSource(database)
         self.message_vectors = MessageVectors(database)
@@ -58,6 +61,15 @@ class Store:
         Raises: see `Database.open`.
         """
         return cls(await Database.open(path))
+
+    @property
+    def derived(self) -> Path | None:
+        """A folder, there or not, for what can be made anew from what is kept here.
+
+        `scrub` removes it. None where there is no place for it.
+        """
+        path = self._database.path
+        return path.with_name(f"{path.name}-derived")
 
     async def close(self) -> None:
         """Write what is queued and let go of the file.
@@ -202,6 +214,8 @@ class Store:
         indexes = ["facts_index", "episodes_index", "skills_index"]
         if everything:
             indexes += ["messages_index", "titles_index", "articles_index"]
+            if self.derived is not None:
+                await asyncio.to_thread(shutil.rmtree, self.derived, ignore_errors=True)
         return await self._database.scrub(indexes, copies=everything)
 
     async def vacuum(self) -> bool:

@@ -21,6 +21,7 @@ NEVER_ASKED = {
     "news.ycombinator.com",  # where an article of the service is shown
     # In comments and docstrings: where something is specified.
     "encoding.spec.whatwg.org",
+    "example.org",
     "info.arxiv.org",
     "www.mediawiki.org",
     "www.rfc-editor.org",

@@ -58,6 +58,10 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     paths = find_paths()
     try:
+        if options.command == "desktop":
+            from tui.command_line.desktop import desktop
+
+            return desktop(options)
         if options.command == "doctor":
             from tui.command_line.doctor import doctor
 
@@ -79,7 +83,18 @@ def _run(options: argparse.Namespace) -> int:
 
             return run(chat(options, settings, paths))
 
-        from tui.command_line import ask, backup, memory, models, purge, recall, sessions, stats
+        from tui.command_line import (
+            ask,
+            backup,
+            mcp,
+            memory,
+            models,
+            plugins,
+            purge,
+            recall,
+            sessions,
+            stats,
+        )
 
         command = {
             "ask": ask.ask,
@@ -88,6 +103,8 @@ def _run(options: argparse.Namespace) -> int:
             "recall": recall.recall,
             "memory": memory.memory,
             "models": models.models,
+            "mcp": mcp.mcp,
+            "plugins": plugins.plugins,
             "stats": stats.stats,
             "context": stats.context,
             "backup": backup.backup,

@@ -64,12 +64,14 @@ class Ollama(Backend):
         *,
         cache_dir: Path | None = None,
         silence_seconds: float = SILENCE_SECONDS,
+        counters: dict[str, Counter] | None = None,
     ) -> None:
         """Args:
         settings: Where the server is.
         environ: The environment, which may say so, too.
         cache_dir: Where what is known of models is kept from run to run. None keeps nothing.
         silence_seconds: How long an answer that has begun may pause before it is given up.
+        counters: What is learnt of models' prompts, by digest; servers of the same models share it.
         """
         self._settings = settings
         self._silence_seconds = silence_seconds
@@ -84,7 +86,7 @@ class Ollama(Backend):
         self._windows: dict[str, int] = {}
         self._requested_windows: dict[str, int | None] = {}
         self._digests: dict[str, str] = {}
-        self._counters: dict[str, Counter] = {}
+        self._counters: dict[str, Counter] = {} if counters is None else counters
         self._meeting = asyncio.Lock()
 
     async def answers(self, timeout: float) -> bool:
@@ -199,6 +201,14 @@ class Ollama(Backend):
             await client.close()  # type: ignore[no-untyped-call]
 
     @property
+    def address(self) -> str:
+        """Where the server is, as people write it; what was set, if that is no address."""
+        try:
+            return server_url(self._host).partition("://")[2]
+        except ValueError:
+            return self._host
+
+    @property
     def _url(self) -> str:
         try:
             return server_url(self._host)
@@ -209,7 +219,7 @@ class Ollama(Backend):
         async with self._connecting:
             if self._client is None:
                 # Importing the client takes about half a second, and reading certificates adds.
-                self._client = await asyncio.to_thread(_make_client, self._url)
+                self._client = await asyncio.to_thread(_make_client, self._url, self._api_key)
             return self._client
 
     @asynccontextmanager
@@ -320,8 +330,8 @@ class Ollama(Backend):
 
     async def _calibrate(self, request: ChatRequest, returned: int | None) -> None:
         counter = self._counters.get(self._digests.get(request.model, ""))
-        if not returned or counter is None:
-            return
+        if not returned or counter is None or request.image_tokens:
+            return  # what an image costs says nothing of what words do
         counted = await asyncio.to_thread(counter.count, request)
         # The server cuts long prompts without a word; half a window leaves room for an estimate
         # that is wrong by a factor of two.
@@ -362,7 +372,7 @@ class Ollama(Backend):
         )
 
 
-def _make_client(url: str) -> ollama.AsyncClient:
+def _make_client(url: str, api_key: str) -> ollama.AsyncClient:
     import httpx
     import ollama
 
@@ -370,13 +380,16 @@ def _make_client(url: str) -> ollama.AsyncClient:
 
     # A proxy from the environment can't reach this machine's own loopback address. A model may
     # take minutes to load, so only connecting has a limit.
-    return ollama.AsyncClient(
+    client = ollama.AsyncClient(
         url,
-        headers=PLAIN,
+        headers={**PLAIN, **({"authorization": f"Bearer {api_key}"} if api_key else {})},
         trust_env=not is_loopback(url),
         timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
         event_hooks={"response": [bound]},
     )
+    if not api_key:  # the client takes that of the environment, which is for another server
+        client._client.headers.pop("authorization", None)
+    return client
 
 
 async def _spoken(
@@ -398,6 +411,8 @@ async def _spoken(
 
 def _message(message: ChatMessage) -> dict[str, Any]:
     fields: dict[str, Any] = {"role": str(message.role), "content": message.content}
+    if message.images:
+        fields["images"] = [image.data for image in message.images]
     if message.tool_calls:
         fields["tool_calls"] = [
             {"function": {"name": call.name, "arguments": call.arguments}}

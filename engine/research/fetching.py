@@ -14,6 +14,7 @@ import time
 import zlib
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import httpcore
@@ -99,7 +100,7 @@ class Network:
             folder: Where pages are cached.
             resolve: Names to addresses, for what the guard checks.
         """
-        trust = await asyncio.to_thread(httpx.create_ssl_context)
+        trust = await asyncio.to_thread(_trust)
         if settings.proxy:
             checked = httpx.AsyncHTTPTransport(verify=trust, trust_env=False, proxy=settings.proxy)
         else:
@@ -282,6 +283,12 @@ class _Busy(Exception):  # noqa: N818 (it is the server's state)
         super().__init__(status)
         self.status = status
         self.wait = wait
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Whom to trust. Read once: it is a hundred thousand small pieces of memory each time."""
+    return httpx.create_ssl_context()
 
 
 class _Transport(httpx.AsyncHTTPTransport):

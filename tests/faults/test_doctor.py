@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from engine.config import find_paths
-from engine.doctor import State, examine
+from engine.doctor import Finding, State, examine
 from storage import database
 from storage.store import Store
 from tests.embedded_weights import models_folder

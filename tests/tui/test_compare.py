@@ -104,6 +104,7 @@ async def test_the_second_model_waits_for_the_first_and_the_newest_stays(tmp_pat
         (["enter"], "one"),
         (["tab", "enter"], "two"),
         (["tab", "tab", "enter"], "one"),
+        (["shift+tab", "enter"], "two"),
     ],
 )
 async def test_the_answer_that_is_chosen_goes_on(

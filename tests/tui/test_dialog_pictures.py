@@ -89,9 +89,7 @@ async def remembering(chat: Chat) -> None:
 
 
 async def forgetting(chat: Chat) -> None:
-    await chat.say("/remember The user likes green tea.")
-    await chat.until_shown("Remembered")
-    chat.app.clear_notifications()
+    await chat.engine.memory.remember("The user likes green tea.")
     await chat.say("/forget green tea")
     await chat.until(lambda: chat.app.screen is not chat.screen)
 

@@ -36,10 +36,11 @@ def doctor(options: argparse.Namespace, paths: Paths) -> int:
     if options.json:
         say_json(findings)
     else:
+        width = max(len(finding.name) for finding in findings)
         for finding in findings:
-            say(f"{MARKS[finding.state]} {finding.name:<9} {finding.text}")
+            say(f"{MARKS[finding.state]} {finding.name:<{width}} {finding.text}")
             if finding.next_step:
-                say(f"  {'':<9} → {finding.next_step}")
+                say(f"  {'':<{width}} → {finding.next_step}")
     amiss = any(finding.state is State.PROBLEM for finding in findings)
     return Exit.FAILED if amiss else Exit.DONE
 

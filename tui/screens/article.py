@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from tui.harmless import visible
 from tui.screens.dialog import Dialog
+from tui.telling import tell
 from tui.widgets.rows import MUTED
 
 if TYPE_CHECKING:
@@ -57,4 +58,4 @@ class ArticleScreen(Dialog[None]):
         if self._article.url.startswith(("http://", "https://")):
             self.app.open_url(self._article.url)
         else:
-            self.notify("Only web pages open in the browser.", markup=False)
+            tell(self, "Only web pages open in the browser.")

@@ -48,11 +48,16 @@ class ConsentScreen(Dialog[dict[str, Decision]]):
 
     AUTO_FOCUS = "VerticalScroll"
 
-    def __init__(self, calls: Sequence[ToolCall], scopes: Sequence[str]) -> None:
+    def __init__(
+        self, calls: Sequence[ToolCall], scopes: Sequence[str], origins: Sequence[str]
+    ) -> None:
         super().__init__()
         self._calls = calls
         self._scopes = scopes
         """What "always" would mean for each call, in words."""
+
+        self._origins = origins
+        """Which other program runs each call; empty: this one."""
 
         self._decisions: dict[str, Decision] = {}
         self._armed = False
@@ -79,10 +84,16 @@ class ConsentScreen(Dialog[dict[str, Decision]]):
         return self._calls[len(self._decisions)]
 
     def _show(self) -> None:
-        call, scope = self._call, self._scopes[len(self._decisions)]
+        call, place = self._call, len(self._decisions)
+        scope, origin = self._scopes[place], self._origins[place]
         arguments = msgspec.json.format(msgspec.json.encode(call.arguments), indent=2).decode()
         self.query_one("#call", Static).update(
-            Content.assemble((visible(call.name), "bold"), "\n", visible(arguments))
+            Content.assemble(
+                (visible(call.name), "bold"),
+                (f"  by the server {visible(origin)}" if origin else "", "$text-warning"),
+                "\n",
+                visible(arguments),
+            )
         )
         keys = {
             "y": "allow once",

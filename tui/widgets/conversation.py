@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.message import Message as Told
 from textual.widgets import Static
 
-from engine.attachments import AttachmentError, FileNames, with_files
+from engine.attachments import AttachmentError, FileNames
 from engine.consent import pending_calls
 from engine.events import (
     AnswerDelta,
@@ -33,11 +33,13 @@ from engine.events import (
 )
 from engine.library import Draft
 from engine.llm.base import ModelError
+from engine.mcp.texts import resource_names, with_resources
 from engine.parameters import Parameters, parameters_of
 from engine.pins import can_be_pinned, pinned_ids
 from storage.errors import StorageError
 from storage.records import Role
 from tui.harmless import visible
+from tui.telling import tell, tell_error
 from tui.widgets.completions import MOST, Completions
 from tui.widgets.composer import Composer
 from tui.widgets.welcome import Welcome
@@ -205,7 +207,7 @@ class Conversation(Vertical):
             try:
                 await self._open(session_id)
             except StorageError as error:
-                self.report(error)
+                tell_error(self, error)
                 await self.new()
                 return
         if position is not None:
@@ -254,7 +256,7 @@ class Conversation(Vertical):
     async def find(self, text: str = "") -> None:
         """Show the find bar, with some words in it if they are given."""
         if self.session is None:
-            self.notify("There is nothing to look through yet.", timeout=3)
+            tell(self, "There is nothing to look through yet.")
             return
         from tui.widgets.find_bar import FindBar
 
@@ -278,7 +280,7 @@ class Conversation(Vertical):
         if calls:
             self.ask_for_consent(calls)
         else:
-            self.notify("No tool call waits for your consent here.", timeout=3)
+            tell(self, "No tool call waits for your consent here.")
 
     def ask_for_consent(self, calls: Sequence[ToolCall]) -> None:
         """Ask what the user says to calls that wait here, unless that is asked or was put off."""
@@ -288,14 +290,16 @@ class Conversation(Vertical):
         calls = [call for call in calls if call.id not in self._put_off]
         if session_id is None or not calls or isinstance(self.app.screen, ConsentScreen):
             return
-        scopes = [self._engine.tools.scope(call) for call in calls]
+        tools = self._engine.tools
+        scopes = [tools.scope(call) for call in calls]
+        origins = [tools.origin(call) for call in calls]
 
         def decided(decisions: dict[str, Decision] | None) -> None:
             self._put_off |= {call.id for call in calls} - set(decisions or ())
             if decisions:
                 self.run_worker(self._confirm(session_id, decisions), group="confirm")
 
-        self.app.push_screen(ConsentScreen(calls, scopes), decided)
+        self.app.push_screen(ConsentScreen(calls, scopes, origins), decided)
 
     async def _undecided(self) -> tuple[ToolCall, ...]:
         if self._session_id is None or self.answering:
@@ -303,7 +307,7 @@ class Conversation(Vertical):
         try:
             return pending_calls(await self._engine.library.session(self._session_id))
         except StorageError as error:
-            self.report(error)
+            tell_error(self, error)
             return ()
 
     async def _tell_waiting(self) -> None:
@@ -313,10 +317,10 @@ class Conversation(Vertical):
         try:
             await self._engine.confirm(session_id, decisions)
         except StorageError as error:
-            self.report(error)
+            tell_error(self, error)
 
     async def send(self, text: str) -> bool:
-        """Ask, with the files that the text names; what could not be sent goes back.
+        """Ask, with the files and resources that the text names; what could not be sent goes back.
 
         While an earlier question is edited, it is asked anew in its place.
 
@@ -324,10 +328,11 @@ class Conversation(Vertical):
             Whether it was sent.
         """
         try:
-            whole = await asyncio.to_thread(with_files, text, Path.cwd())
-        except AttachmentError as error:
+            whole = await self._engine.attach(text, Path.cwd())
+            whole = await with_resources(text, whole, self._engine.servers)
+        except (AttachmentError, StorageError) as error:
             self.composer.give_back(text)
-            self.notify(visible(str(error)), severity="error", timeout=12, markup=False)
+            tell(self, str(error), "error")
             return False
         if self._edited is not None and self.session is not None:
             return await self._ask_anew(self.session.id, self._edited, text, whole)
@@ -354,7 +359,7 @@ class Conversation(Vertical):
                 await ask(self._session_id, text)
             except StorageError as error:
                 self.composer.give_back(text)
-                self.report(error)
+                tell_error(self, error)
                 return False
         return True
 
@@ -388,11 +393,11 @@ class Conversation(Vertical):
                 turn = await self._engine.edit(session_id, question.id, whole)
             except StorageError as error:
                 self.composer.give_back(text)
-                self.report(error)
+                tell_error(self, error)
                 return False
             if turn is None:
                 self.composer.give_back(text)
-                self.notify("An answer is being written; stop it first.", severity="warning")
+                tell(self, "An answer is being written; stop it first.", "warning")
             else:
                 self.leave_editing()
             return turn is not None
@@ -401,14 +406,14 @@ class Conversation(Vertical):
         """Let the last answer go on where it was stopped."""
         try:
             if self._session_id is None or await self._engine.go_on(self._session_id) is None:
-                self.notify("There is no stopped answer to continue.", timeout=3)
+                tell(self, "There is no stopped answer to continue.")
         except StorageError as error:
-            self.report(error)
+            tell_error(self, error)
 
     async def take_back(self, message: Message) -> bool:
         """Take a message and what followed out of the conversation. Whether that was done."""
         if self.answering:
-            self.notify("An answer is being written; stop it first.", severity="warning")
+            tell(self, "An answer is being written; stop it first.", "warning")
             return False
         return await self._change_branch(self._engine.library.take_back(message))
 
@@ -419,7 +424,7 @@ class Conversation(Vertical):
     async def show_alternative(self, message: Message, step: int) -> None:
         """Show the branch beside the one through a message."""
         if self.answering:
-            self.notify("An answer is being written; stop it first.", severity="warning")
+            tell(self, "An answer is being written; stop it first.", "warning")
             return
         if await self._change_branch(self._engine.library.show_alternative(message, step)):
             self.transcript.scroll_to_message(message.position)
@@ -429,7 +434,7 @@ class Conversation(Vertical):
         try:
             await change
         except StorageError as error:
-            self.report(error)
+            tell_error(self, error)
             return False
         await self._reload()
         return True
@@ -439,7 +444,7 @@ class Conversation(Vertical):
             try:
                 branches = await self._engine.library.branches(self._session_id)
             except StorageError as error:
-                self.report(error)
+                tell_error(self, error)
                 return
             if self.transcript.is_attached:  # the program may have ended meanwhile
                 self.transcript.tell_branches(branches)
@@ -467,13 +472,13 @@ class Conversation(Vertical):
         try:
             message = message or await self._last_such(can_be_pinned)
             if message is None:
-                self.notify("There is nothing to pin yet.", timeout=3)
+                tell(self, "There is nothing to pin yet.")
             elif await self._engine.library.pin(message):
-                self.notify("Pinned: the model goes on seeing this message.", timeout=4)
+                tell(self, "Pinned: the model goes on seeing this message.")
             else:
-                self.notify("No longer pinned.", timeout=3)
+                tell(self, "No longer pinned.")
         except StorageError as error:
-            self.report(error)
+            tell_error(self, error)
 
     async def retry(self, model: str | None = None) -> None:
         """Answer the last question again, with another model if one is named."""
@@ -481,14 +486,9 @@ class Conversation(Vertical):
             return
         try:
             if await self._engine.retry(self._session_id, model=model) is None:
-                self.notify("There is nothing to answer again yet.", timeout=3)
+                tell(self, "There is nothing to answer again yet.")
         except StorageError as error:
-            self.report(error)
-
-    def report(self, error: StorageError) -> None:
-        """Tell what storage could not do, and what helps."""
-        text = visible(f"{error.message} {error.next_step}".strip())
-        self.notify(text, severity="error", timeout=15, markup=False)
+            tell_error(self, error)
 
     # Parameters
 
@@ -505,7 +505,7 @@ class Conversation(Vertical):
         try:
             await self._engine.library.set_parameters(self._session_id, parameters)
         except StorageError as error:
-            self.report(error)
+            tell_error(self, error)
 
     async def use_model(self, ref: str) -> None:
         """Let a model answer here from now on, in later runs too."""
@@ -513,7 +513,7 @@ class Conversation(Vertical):
             try:
                 await self._engine.library.use_model(self._session_id, ref)
             except StorageError as error:
-                self.report(error)
+                tell_error(self, error)
 
     # Drafts and history
 
@@ -598,7 +598,7 @@ class Conversation(Vertical):
         try:
             prompts = await self._engine.library.prompts(message.prefix)
         except StorageError as error:
-            self.report(error)
+            tell_error(self, error)
             return
         if prompts and self.composer.text == message.prefix:
             self.composer.offer_history(prompts[::-1])
@@ -610,7 +610,8 @@ class Conversation(Vertical):
     async def _find_files(self, typed: str) -> None:
         if self._names is None:
             self._names = FileNames(Path.cwd())
-        names = await asyncio.to_thread(self._names.fitting, typed, MOST)
+        names = resource_names(self._engine.servers, typed, MOST)
+        names += await asyncio.to_thread(self._names.fitting, typed, MOST)
         self.composer.offer_files(typed, names)
 
     def on_composer_offered(self, message: Composer.Offered) -> None:
@@ -631,7 +632,7 @@ class Conversation(Vertical):
         try:
             text = await edit(self.app, self.composer.message)
         except EditorError as error:
-            self.notify(visible(str(error)), severity="error", timeout=12, markup=False)
+            tell(self, str(error), "error")
         else:
             self.composer.put(text)
 

@@ -23,6 +23,7 @@ from storage.errors import StorageError
 from tui.bindings import named
 from tui.figures import size
 from tui.remembering import Remembering
+from tui.telling import tell_error
 from tui.widgets.days import Days
 from tui.widgets.figures import heading, note, pair, wrapped
 from tui.widgets.memory_filter import MemoryFilter
@@ -172,7 +173,7 @@ class MemoryPanel(Panel):
         try:
             self._figures = await self.engine.library.figures()
         except StorageError as error:
-            self.notify(str(error), severity="error", markup=False)
+            tell_error(self, error)
             return
         self.touch()
 
@@ -203,7 +204,7 @@ class MemoryPanel(Panel):
                 memory_id: await memory.history(memory_id) for memory_id in self._histories
             }
         except StorageError as error:
-            self.notify(str(error), severity="error", markup=False)
+            tell_error(self, error)
             return
         self.touch()
 

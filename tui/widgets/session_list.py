@@ -29,6 +29,7 @@ from engine.library import ON_TOP, UNREAD
 from engine.pool import Lane
 from storage.errors import StorageError
 from tui.bindings import named
+from tui.telling import tell, tell_error
 from tui.widgets.days import Days
 from tui.widgets.loaded_sessions import LoadedSessions
 from tui.widgets.rows import MUTED, Row, RowView, one_line, text_row
@@ -469,16 +470,16 @@ class SessionList(Vertical):
 
         written = []
         for session in sessions:
-            format, file = export.wanted("", session)
+            exporter, file = export.wanted("", session)
             try:
                 with self._errors_told():
-                    await export.save(export.pieces(self._engine.library, session, format), file)
+                    await export.save(exporter.pieces(self._engine.library, session), file)
                     written.append(str(file))
             except OSError as error:
                 why = "is there already" if isinstance(error, FileExistsError) else error.strerror
-                self.notify(f"{file}: {why}.", severity="error", markup=False)
+                tell(self, f"{file}: {why}.", "error")
         if written:
-            self.notify(f"Exported to {', '.join(written)}", markup=False)
+            tell(self, f"Exported to {', '.join(written)}")
 
     def _change_all(self, name: str, changes: Sequence[Callable[[], Awaitable[object]]]) -> None:
         async def change() -> None:
@@ -661,7 +662,7 @@ class SessionList(Vertical):
         try:
             yield
         except StorageError as error:
-            self.notify(str(error), severity="error", markup=False)
+            tell_error(self, error)
 
 
 class SessionRows(RowView):

@@ -12,6 +12,7 @@ from engine.events import AnswerDelta, AnswerEnded, AnswerRead, MessageAdded
 from storage.errors import StorageError
 from storage.records import Finish, Role, UsageTotals
 from tui.figures import bar, count, duration, sparkline
+from tui.telling import tell_error
 from tui.widgets.context_meter import meter_rows, parts_answered, parts_packed
 from tui.widgets.days import Days
 from tui.widgets.figures import WIDEST, heading, note, pair
@@ -172,7 +173,7 @@ class TokensPanel(Panel):
                 await library.usage_by("day", limit=DAYS_LISTED),
             )
         except StorageError as error:
-            self.notify(str(error), severity="error", markup=False)
+            tell_error(self, error)
             return
         if session_id == self.session_id:
             self._answers = answers
