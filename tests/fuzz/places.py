@@ -20,7 +20,7 @@ from rich.cells import cell_len
 
 from engine.attachments import AttachmentError, with_files
 from engine.config import SettingsError, load_settings
-from engine.export import file_name
+from engine.export import BUILT_IN, file_name
 from engine.export.html import _article
 from engine.imports import reader_of
 from engine.imports.base import UnreadableError
@@ -82,14 +82,14 @@ def in_a_page(text: str) -> None:
     """An exported page: nothing in it acts or loads."""
     page = _Page()
     for role in (Role.USER, Role.ASSISTANT):
-        page.feed(_article(_message(text, role)))
+        page.feed(_article(_message(text, role), {}))
     page.close()
 
 
 def in_a_file_name(text: str) -> None:
     """The name of an exported file: one name, in the folder that was meant."""
-    for format in ("markdown", "html", "json"):
-        name = file_name(_session(text), format)
+    for exporter in BUILT_IN.values():
+        name = file_name(_session(text), exporter)
         assert os.path.basename(name) == name
         assert not name.startswith((".", "-"))
         assert harmless(name)
@@ -160,7 +160,7 @@ def in_the_composer(text: str) -> None:
     """What is written or pasted: a command, or text with names of files."""
     read_slash(text)
     with suppress(AttachmentError):
-        assert with_files(text, Path("/nonexistent")).startswith(text)
+        assert with_files(text, Path("/nonexistent")).text.startswith(text)
 
 
 def of_the_settings(text: str) -> None:
