@@ -18,7 +18,7 @@ RELEASE := $(VENV)/release
 MODELS = $(shell $(BIN)/python -c "import engine.config as c; print(c.find_paths().models_dir)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev console test bench soak lint format lock licences pictures reference docs docs-serve \
+.PHONY: help setup run dev console test bench soak lint format lock licences sbom fuzz pictures reference docs docs-serve \
 	release-check clean
 
 help:
@@ -30,6 +30,8 @@ help:
 	@echo "make bench     measure, and print JSON"
 	@echo "make soak      use the app at random for 10 minutes    ARGS='--minutes 2 --seed 7'"
 	@echo "make lock      resolve the dependencies anew        make licences  to list their licences"
+	@echo "make sbom      print a software bill of materials (CycloneDX)"
+	@echo "make fuzz      look for text that does harm, for 10 minutes    ARGS='-max_total_time=60'"
 	@echo "make pictures  draw the pictures of the README and the documentation"
 	@echo "make docs      build the documentation into build/site    make docs-serve  to read it"
 	@echo "make reference write its reference, the manual page and the schemas from the code"
@@ -85,6 +87,17 @@ lock: $(DEV)
 
 licences: $(DEV)
 	$(BIN)/python -m tests.tools.licences
+
+sbom: $(DEV)
+	@$(BIN)/python -m tests.tools.sbom
+
+# atheris is wanted for this alone, and has wheels for some Pythons only, so it is no dependency.
+fuzz: $(DEV)
+	@$(PIP) install --quiet --only-binary atheris 'atheris>=3,<4' || { \
+		echo "atheris has no wheel for $$($(BIN)/python --version) on this system."; \
+		echo "make test fuzzes too, with hypothesis; for more of it set SCRUBJAY_FUZZ_INPUTS."; \
+		exit 1; }
+	$(BIN)/python -m tests.fuzz.with_atheris $(ARGS)
 
 pictures: $(DEV)
 	$(BIN)/python -m tests.tools.pictures

@@ -66,6 +66,7 @@ COMMANDS = (
     ),
     Command("servers", "Servers of tools", "How MCP servers are, and what they offer", "/mcp"),
     Command("change_theme", "Change the theme", "Light, dark and others", "/theme", "NAME"),
+    Command("privacy", "Privacy", "What leaves this computer, and when", "/privacy"),
     Command("help", "Help", "Every key and command, searchable", "/help"),
     Command("quit", "Quit", "Everything is kept", "/quit"),
 )

@@ -31,6 +31,8 @@ from tests.terminal.screen import Terminal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from engine.doctor import Finding
+
 ROOT = Path(__file__).parents[2]
 DOCTOR = (sys.executable, "-m", "tui.cli", "doctor")
 

@@ -316,6 +316,12 @@ class ChatScreen(
 
         self.app.push_screen(HostsScreen(self._engine.models))
 
+    def action_privacy(self) -> None:
+        """Show what leaves this computer."""
+        from tui.screens.privacy import PrivacyScreen
+
+        self.app.push_screen(PrivacyScreen(self._engine))
+
     def action_settings(self, words: str = "") -> None:
         """Show everything that can be set, or what has these words."""
         from tui.screens.settings import SettingsScreen
