@@ -88,6 +88,7 @@ licences: $(DEV)
 
 pictures: $(DEV)
 	$(BIN)/python -m tests.tools.pictures
+	$(BIN)/python -m tests.tools.recording
 
 reference: $(DEV)
 	$(BIN)/python -m tests.tools.reference
