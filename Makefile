@@ -101,6 +101,7 @@ fuzz: $(DEV)
 
 pictures: $(DEV)
 	$(BIN)/python -m tests.tools.pictures
+	$(BIN)/python -m tests.tools.recording
 
 reference: $(DEV)
 	$(BIN)/python -m tests.tools.reference

@@ -107,7 +107,7 @@ class Plugins:
             taken = self._taken()
             twice = [one for at, one in enumerate(names) if one in taken or one in names[:at]]
             if twice:
-                trouble = f"there is a {' '.join(twice[0])} already."
+                trouble = f"the {' '.join(twice[0])} is there already."
             else:
                 adds = tuple(" ".join(one) for one in names)
                 self._add(plugin)

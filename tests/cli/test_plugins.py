@@ -162,7 +162,7 @@ BROKEN = {
     "i-taken": (
         PLUGIN + "@tool()\nasync def calculator(c):\n  'Count.'\n"
         "plugin = Plugin(api=1, tools=(calculator,))",
-        "there is a tool calculator already",
+        "the tool calculator is there already",
     ),
     "j-part": (
         PLUGIN + "class B(Backend):\n  provider = 'b'\nplugin = Plugin(api=1, backends=(B,))",
@@ -190,7 +190,7 @@ def test_broken_ones_are_told_and_skipped_and_the_others_work(
     for name, (_, told) in BROKEN.items():
         assert told in found[name]["trouble"]
         assert found[name]["adds"] == []
-    assert "there is a embedder vowels already" in found["z-copy"]["trouble"]
+    assert "the embedder vowels is there already" in found["z-copy"]["trouble"]
     assert found["example"]["adds"] == PARTS
 
     asked = with_plugin.run("ask", "Hello there.", PYTHONPATH=path)

@@ -116,6 +116,7 @@ def test_the_readme_leads_a_stranger_through_everything(tmp_path: Path) -> None:
         stranger.presses(terminal, "enter", ENTER)
         terminal.wait_for(is_over)
         stranger.presses(terminal, "ctrl+o", INSPECTOR)
+        terminal.wait_for(lambda text: "Send" not in text.splitlines()[-1])
         stranger.presses(terminal, "2", MEMORY)
         terminal.wait_for("under the oak")
         stranger.presses(terminal, "ctrl+q", QUIT)
