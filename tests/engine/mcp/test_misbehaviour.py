@@ -6,6 +6,8 @@ Real servers are stopped and killed. What these can't be made to do, a stand-in 
 from __future__ import annotations
 
 import signal
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -35,8 +37,6 @@ from tests.engine.mcp.support import (
 from tests.engine.support import Watch
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from engine.engine import Engine
     from engine.mcp.servers import Server
 
@@ -141,6 +141,19 @@ async def test_what_it_asks_for_it_does_not_get_and_that_is_told(tmp_path: Path)
         await told(watch, "asked for something of you; it was declined")
         await call(engine, "bad__ask")
         assert len([one for one in watch.of(Notice) if "declined" in one.text]) == 2, "told once"
+
+
+async def test_nor_in_the_protocols_newest_version(tmp_path: Path) -> None:
+    script = str(Path(__file__).with_name("asking.py"))
+    asking = McpServer(command=sys.executable, args=(script,))
+    async with connected(tmp_path, able(), asking=asking) as engine:
+        watch = Watch(engine)
+        result = await call(engine, "asking__ask")
+        assert (result.failed, result.text) == (
+            True,
+            "The server asking says: Elicitation not supported.",
+        )
+        await told(watch, "asked for something of you; it was declined")
 
 
 async def test_tools_that_come_are_offered_and_one_that_changes_needs_a_new_consent(
