@@ -19,7 +19,7 @@ def reason(error: BaseException) -> str:
     """What went wrong, as the rest of a sentence that begins with the server."""
     if isinstance(error, BaseExceptionGroup):
         return reason(error.exceptions[0])
-    text = str(error)[:500]
+    text = str(error)[:500].rstrip(". ")
     match type(error).__name__:
         case "ServerError":
             return text

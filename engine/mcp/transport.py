@@ -179,14 +179,22 @@ class _Watched:
         return message
 
     def _look_at(self, message: types.JSONRPCMessage) -> None:
-        if isinstance(message, types.JSONRPCRequest) and message.method in ASKS:
-            self._watch.declined(ASKS[message.method])
+        if isinstance(message, types.JSONRPCRequest):
+            self._asked(message.method)
         if isinstance(message, types.JSONRPCResponse):
+            # Newer versions of the protocol put what they ask for into an answer.
+            asked = message.result.get("inputRequests")
+            for one in asked.values() if isinstance(asked, dict) else ():
+                self._asked(one.get("method") if isinstance(one, dict) else None)
             tools = message.result.get("tools")
             for tool in tools if isinstance(tools, list) else ():
                 # The SDK would check results by it, on the loop: a pattern in it could take hours.
                 if isinstance(tool, dict):
                     tool.pop("outputSchema", None)
+
+    def _asked(self, method: object) -> None:
+        if isinstance(method, str) and method in ASKS:
+            self._watch.declined(ASKS[method])
 
     async def aclose(self) -> None:
         await self._inner.aclose()

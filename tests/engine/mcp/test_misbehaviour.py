@@ -6,6 +6,8 @@ Real servers are stopped and killed. What these can't be made to do, a stand-in 
 from __future__ import annotations
 
 import signal
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,7 +17,7 @@ from engine import doctor
 from engine.config import McpServer, McpSettings, Settings
 from engine.consent import Decision
 from engine.events import Notice
-from engine.mcp import connection, offers
+from engine.mcp import connection, offers, transport
 from engine.mcp.offers import RemoteTool, is_usable, name_of
 from engine.mcp.servers import ServerState
 from engine.tools.calculator import calculator
@@ -35,8 +37,6 @@ from tests.engine.mcp.support import (
 from tests.engine.support import Watch
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from engine.engine import Engine
     from engine.mcp.servers import Server
 
@@ -101,13 +101,14 @@ async def test_a_server_that_is_killed_within_a_call_ends_the_call_and_not_the_t
     ("name", "trouble"),
     [
         ("endless_line", "sent a message of more than 4 MB"),
-        ("endless_messages", "sent more than 2,000 messages in a second"),
+        ("endless_messages", "sent more than 200 messages in a second"),
         ("crash", "ended with exit code 3"),
     ],
 )
 async def test_a_flood_or_a_crash_ends_the_connection_and_is_told(
-    tmp_path: Path, name: str, trouble: str
+    tmp_path: Path, name: str, trouble: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(transport, "MOST_MESSAGES", 200)  # a busy machine takes no more
     async with connected(tmp_path, bad=MISBEHAVING) as engine:
         watch = Watch(engine)
         result = await call(engine, f"bad__{name}")
@@ -140,6 +141,19 @@ async def test_what_it_asks_for_it_does_not_get_and_that_is_told(tmp_path: Path)
         await told(watch, "asked for something of you; it was declined")
         await call(engine, "bad__ask")
         assert len([one for one in watch.of(Notice) if "declined" in one.text]) == 2, "told once"
+
+
+async def test_nor_in_the_protocols_newest_version(tmp_path: Path) -> None:
+    script = str(Path(__file__).with_name("asking.py"))
+    asking = McpServer(command=sys.executable, args=(script,))
+    async with connected(tmp_path, able(), asking=asking) as engine:
+        watch = Watch(engine)
+        result = await call(engine, "asking__ask")
+        assert (result.failed, result.text) == (
+            True,
+            "The server asking says: Elicitation not supported.",
+        )
+        await told(watch, "asked for something of you; it was declined")
 
 
 async def test_tools_that_come_are_offered_and_one_that_changes_needs_a_new_consent(
