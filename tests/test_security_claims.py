@@ -27,6 +27,7 @@ NEVER_ASKED = {
     "www.rssboard.org",
     "www.sqlite.org",
     "iterm2.com",
+    "specifications.freedesktop.org",
 }
 
 
