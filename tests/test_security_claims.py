@@ -28,6 +28,7 @@ NEVER_ASKED = {
     "www.rssboard.org",
     "www.sqlite.org",
     "iterm2.com",
+    "specifications.freedesktop.org",
 }
 
 
