@@ -78,7 +78,7 @@ async def commands(chat: Chat) -> None:
 async def sidebar(chat: Chat) -> None:
     await reading(chat)
     await chat.pilot.press("ctrl+b")
-    await chat.until_shown(TITLES[0])
+    await chat.until_shown("Why is the sky")
 
 
 async def inspector(chat: Chat) -> None:
