@@ -66,7 +66,7 @@ def with_files(text: str, folder: Path) -> Attached:
         found = _file(match[1] or match[2], folder)
         if found is not None and found[0] not in blocks and found[0] not in pictures:
             name, path = found
-            if f"`{name}`:\n" in text or f"![{name}, " in text:
+            if f"`{name}`:\n" in text or images.is_named(name, text):
                 continue  # a question that is asked anew has it already
             content = _read(name, path)
             if isinstance(content, bytes):

@@ -73,9 +73,19 @@ class Measured(msgspec.Struct, frozen=True):
 def named(name: str, sha256: str, data: bytes) -> str:
     """The line that shows an image in a question."""
     measured = measure(data)
-    name = re.sub(r"[\[\]\\\n]", "_", name)
     size = f"{measured.width}×{measured.height}, {_size(len(data))}"
-    return f"![{name}, {size}](image:{sha256})"
+    return f"{_begun(name)}{size}](image:{sha256})"
+
+
+def is_named(name: str, text: str) -> bool:
+    """Whether a question names an image of that name already."""
+    return _begun(name) in text
+
+
+def _begun(name: str) -> str:
+    # One word: what is struck out of a question goes by clauses, and must not leave half a line.
+    name = re.sub(r"[\s\[\]\\]", "_", name)
+    return f"![{name}, "
 
 
 def images_in(content: str) -> list[Image]:

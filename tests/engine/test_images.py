@@ -29,6 +29,7 @@ from engine.library import Library
 from engine.llm.base import ChatImage, ChatMessage, ChatRequest, ModelInfo
 from engine.llm.ollama import Ollama
 from engine.llm.openai_compatible import OpenAICompatible
+from engine.memory.striking import stems, without
 from storage.records import Finish, Role
 from storage.store import Store
 from tests.engine.llm.scripted_server import DONE, answer, event, scripted
@@ -351,6 +352,16 @@ def holding(folder: Path) -> list[Path]:
     """The files that hold bytes of the image."""
     files = [file for file in folder.rglob("*") if file.is_file()]
     return [file for file in files if MARK in file.read_bytes()]
+
+
+async def test_what_is_forgotten_takes_the_whole_line_of_an_image_or_none(folder: Path) -> None:
+    (folder / "a nest. my acorns.png").write_bytes(PHOTO)
+    async with running_engine(folder / "home", seeing()) as engine:
+        text = await engine.attach('What is in @"a nest. my acorns.png"? Tell me.', folder)
+        [image] = images_in(text)
+        for words in ("nest", "tell", "image"):
+            left = without(text, stems(words))
+            assert (image.sha256 in left) is bool(images_in(left))
 
 
 async def test_it_goes_when_the_line_that_names_it_is_forgotten(folder: Path) -> None:

@@ -417,6 +417,8 @@ class Transcript(Canvas, can_focus=True):
         match action:
             case "retry":
                 return message is not None and message.finish in _RETRYABLE
+            case "copy_message":
+                return bool(message and message.content) or self.text_selection is not None
             case "copy_code":
                 return message is not None and has_code(message.content)
             case "open_link":

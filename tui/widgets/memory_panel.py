@@ -85,7 +85,7 @@ class MemoryPanel(Panel):
             Binding("delete", "forget", "Forget", show=False),
             Binding("h", "history", "History", tooltip="Show what a fact said before"),
             Binding("slash", "filter", "Search", tooltip="Find words in what is remembered"),
-            Binding("n", "screen.remember", "New", tooltip="Remember something"),
+            Binding("n", "screen.remember", "Remember", tooltip="Keep something by hand"),
             Binding("r", "recall_off", "Recall off", tooltip="Bring nothing back here"),
             Binding("r", "recall_on", "Recall on", tooltip="Bring back what fits here, again"),
             Binding("escape", "unfilter", "Show all", tooltip="Leave the search"),
