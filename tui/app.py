@@ -19,6 +19,7 @@ from tui.attention import Attention
 from tui.bindings import unknown
 from tui.commands import Commands
 from tui.giving_back import giving_back
+from tui.letting_go import share_backgrounds
 from tui.screens.chat import ChatScreen
 from tui.telling import tell
 from tui.themes import DEFAULT, THEMES, for_16_colours, own_themes, themes_of
@@ -86,6 +87,7 @@ class ScrubjayApp(KeysTold):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
+        share_backgrounds()
         self.engine = engine
         own = own_themes(engine.paths.config_dir / "themes")
         for theme in (*THEMES, *own.themes):

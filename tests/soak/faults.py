@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from tests.engine.research.server import Server
 
 SIZES = ((120, 40), (80, 24), (200, 60), (40, 12), (100, 30))
+CHILD_SECONDS = 20.0
+"""For so long it is waited for a child: the question to it may have come back."""
+
 FULL_BYTES = 4096
 """No file grows beyond this while the disk is full: a write-ahead log takes no page then."""
 
@@ -88,17 +91,22 @@ class Faults:
         await server.start()
 
     async def child_killed(self, chance: random.Random) -> None:
-        self._signal_child(signal.SIGKILL, "child_killed")
+        await self._signal_child("child_killed", signal.SIGKILL, chance.uniform(0, 2))
 
     async def child_stopped(self, chance: random.Random) -> None:
         """It is never let go on: it has to be found out and ended."""
-        self._signal_child(signal.SIGSTOP, "child_stopped")
+        await self._signal_child("child_stopped", signal.SIGSTOP, chance.uniform(0, 2))
 
-    def _signal_child(self, number: signal.Signals, name: str) -> None:
-        for process in psutil.Process().children():
-            with suppress(psutil.Error):
-                if "--alias" in process.cmdline():
-                    process.send_signal(number)
+    async def _signal_child(self, name: str, number: signal.Signals, seconds: float) -> None:
+        """Send a signal to the process of the embedded model; it is waited for."""
+        await asyncio.sleep(seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CHILD_SECONDS):
+                while not (found := [one for one in psutil.Process().children() if _is_model(one)]):
+                    await asyncio.sleep(0.05)
+            for child in found:
+                with suppress(psutil.NoSuchProcess):
+                    child.send_signal(number)
                     self.happened[name] += 1
 
     async def locked(self, chance: random.Random) -> None:
@@ -143,6 +151,13 @@ class Faults:
         command = [sys.executable, "-S", "-c", FREEZE, str(os.getpid()), str(seconds)]
         await (await asyncio.create_subprocess_exec(*command)).wait()
         self.happened["frozen"] += 1
+
+
+def _is_model(process: psutil.Process) -> bool:
+    try:
+        return "--alias" in process.cmdline()
+    except psutil.Error:  # it ends this moment
+        return False
 
 
 @contextmanager

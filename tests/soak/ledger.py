@@ -62,7 +62,9 @@ class Ledger:
             shown = await store.messages.page(session.id, 0, len(kept) + 1)
             if [one.position for one in shown] != list(range(session.message_count)):
                 problems.append(f"the messages that {session.id} shows have gaps")
-            answers.update(one for message in shown for one in SAID.findall(message.content))
+            answers.update(
+                one for message in shown for one in SAID.findall(_from_the_model(message))
+            )
         for token, times in self.times.items():
             if questions[token] != times:
                 problems.append(f"{token} is kept {questions[token]} times and not {times}")
@@ -74,18 +76,24 @@ class Ledger:
     def _was_said(self, message: Message) -> bool:
         """Whether an answer is kept whole, or, where it broke off, as it began.
 
-        It may have broken off and been continued; research puts its sources behind it.
+        It may have broken off and been continued.
         """
-        parts = list(SAID.finditer(message.content))
-        ends = [part.start() for part in parts[1:]] + [len(message.content)]
+        text = _from_the_model(message)
+        parts = list(SAID.finditer(text))
+        ends = [part.start() for part in parts[1:]] + [len(text)]
         for part, end in zip(parts, ends, strict=False):
-            kept = message.content[part.start() : end]
             about, times = part.groups()
             said = "".join(Answer.to(self._seed, f"q{about}x", int(times)).pieces())
+            kept = text[part.start() : end]
             whole = message.finish is Finish.COMPLETE and part is parts[-1]
-            if not (kept.startswith(said) if whole else said.startswith(kept)):
+            if kept != said if whole else not said.startswith(kept):
                 return False
         return True
+
+
+def _from_the_model(message: Message) -> str:
+    """An answer without what research puts under it, which quotes other answers."""
+    return message.content.partition("\n\n")[0]
 
 
 async def _every(store: Store, session_id: str) -> list[Message]:

@@ -103,7 +103,7 @@ class Parrot:
     async def _chat(self, body: dict[str, Any], reply: Reply) -> None:
         asked = [one["content"] for one in body["messages"] if one["role"] == "user"]
         tokens = TOKEN.findall(asked[-1]) if asked else []
-        if not (tokens and body.get("tools")) or body.get("format"):
+        if not tokens or body.get("format"):
             await self._aside(reply)
             return
         about = tokens[-1]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
-WARM_SECONDS, WARM_STEPS = 60.0, 150
+WARM_SECONDS, WARM_STEPS = 60.0, 100
 """What the memory holds is compared with what it held after so long, and so much work."""
 
 WARM_UP = [
@@ -188,6 +188,6 @@ def soak(
         "done": dict(sorted(run.done.items())),
         "faults": dict(sorted(run.faults.items())),
         "memory_mb": [round(size / 1e6, 1) for size in run.memory],
-        "memory_growth": round(run.memory[-1] / run.memory[0], 3),
+        "memory_growth": round(run.memory[-1] / run.memory[0], 3) if run.memory[1:] else None,
         "problems": run.problems,
     }

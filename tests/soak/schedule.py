@@ -17,7 +17,6 @@ ACTS = (
     *(["retry", "research", "search", "other_session", "new", "inspect"] * 2),
     *(["resize", "scroll", "dialogs", "delete", "find", "take_back"] * 2),
     "go_on",
-    "ask_embedded",
 )
 """How often each is done in a round, in an order that the seed decides."""
 
@@ -33,6 +32,9 @@ FAULTS = (
     "frozen",
 )
 """Each once in a round."""
+
+WHILE_EMBEDDED = ("child_killed", "child_stopped")
+"""These are nothing unless the embedded model is at work."""
 
 STEPS_A_FAULT = 5
 
@@ -63,7 +65,8 @@ def schedule(seed: int) -> Iterator[Step]:
     acts, faults = _rounds(ACTS, f"{seed} acts"), _rounds(FAULTS, f"{seed} faults")
     for number in count():
         fault = next(faults) if number % STEPS_A_FAULT == STEPS_A_FAULT - 1 else ""
-        yield Step(number, next(acts), fault, f"{seed} step {number}")
+        act = "ask_embedded" if fault in WHILE_EMBEDDED else next(acts)
+        yield Step(number, act, fault, f"{seed} step {number}")
 
 
 def _rounds(names: Sequence[str], seed: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ from textual.widgets import Input, Static
 
 from storage.errors import StorageError
 from tui.bindings import named
+from tui.letting_go import unsubscribe
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -56,10 +57,12 @@ class FindBar(Horizontal):
 
     def on_mount(self) -> None:
         """Be ready to type."""
+        self._home = self.screen
         self._input.focus()
 
     async def on_unmount(self) -> None:
         """Take the marks away."""
+        unsubscribe(self._home, self._input)
         if self._transcript.is_attached:
             await self._transcript.find("")
 
