@@ -31,6 +31,7 @@ from storage.errors import StorageError
 from tui.bindings import named
 from tui.telling import tell, tell_error
 from tui.widgets.days import Days
+from tui.widgets.fields import Field
 from tui.widgets.loaded_sessions import LoadedSessions
 from tui.widgets.rows import MUTED, Row, RowView, one_line, text_row
 from tui.widgets.session_row import (
@@ -169,7 +170,7 @@ class SessionList(Vertical):
         self._loading = False
         self._stale = False
         self._days = Days()
-        self._search = Input(placeholder="Search", id="session-search", compact=True)
+        self._search = Field(placeholder="Search", id="session-search", compact=True)
         self._rows = SessionRows(self)
         self._notice = Static(id="session-undo")
 
@@ -512,7 +513,7 @@ class SessionList(Vertical):
         """Edit the title of the session under the cursor, in its place."""
         if (session := self._under_cursor) is not None:
             self._renaming = session
-            editor = Input(session.title, id="session-title", compact=True, select_on_focus=True)
+            editor = Field(session.title, id="session-title", compact=True, select_on_focus=True)
             self.mount(editor)
             editor.focus()
             self.call_after_refresh(self._place_editor)
