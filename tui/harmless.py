@@ -31,6 +31,16 @@ def visible(text: str) -> str:
     return text if text.isascii() else _MARKS.sub(_some, text)
 
 
+def with_signs(text: str) -> str:
+    """Show what a terminal would obey as a sign, one for one, for text that a cursor moves in."""
+    return text if text.isascii() and text.isprintable() else _HARMFUL.sub(_sign, text)
+
+
+def _sign(match: re.Match[str]) -> str:
+    picture = _picture(match)
+    return picture if len(picture) == 1 else "�"
+
+
 def _some(match: re.Match[str]) -> str:
     """The characters of a run, but for those that are too many marks in a row."""
     shown: list[str] = []

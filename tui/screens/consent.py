@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 from engine.consent import Decision
 from tui.harmless import visible
 from tui.screens.dialog import Dialog
+from tui.widgets.fields import Field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +70,7 @@ class ConsentScreen(Dialog[dict[str, Decision]]):
             with VerticalScroll():
                 yield Static(id="call", markup=False)
             yield Static(id="keys", markup=False)
-            yield Input(placeholder="Why not? The model is told. Enter denies.")
+            yield Field(placeholder="Why not? The model is told. Enter denies.")
 
     def on_mount(self) -> None:
         """Show the first call; take no answer before it can have been read."""

@@ -12,6 +12,7 @@ from textual.widgets import Input, Static
 from tui.bindings import keys_of
 from tui.commands import COMMANDS
 from tui.screens.dialog import Dialog
+from tui.widgets.fields import Field
 from tui.widgets.figures import wrapped
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class HelpScreen(Dialog[None]):
         with Vertical() as box:
             box.border_title = "Help"
             box.border_subtitle = "type to search · up and down scroll · escape closes"
-            yield Input(placeholder="Search for a key or a word")
+            yield Field(placeholder="Search for a key or a word")
             with VerticalScroll(can_focus=False):
                 yield Static(_listed(self._entries), id="entries")
 

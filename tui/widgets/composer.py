@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
-from textual.widgets import TextArea
 
 from tui.bindings import named
 from tui.widgets.completions import MOST, Completion
+from tui.widgets.fields import Area
 from tui.widgets.pastes import Pastes
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ NAME = re.compile(r'(?:^|(?<=[\s(\[]))@(?:"([^"]*)|([^\s"]*))$')
 """The name of a file that is being written, up to the cursor."""
 
 
-class Composer(TextArea):
+class Composer(Area):
     """A text area that sends its text and grows with it. It is never locked.
 
     Attributes:

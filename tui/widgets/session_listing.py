@@ -30,6 +30,7 @@ from engine.pool import Lane
 from storage.errors import StorageError
 from tui.telling import tell_error
 from tui.widgets.days import Days
+from tui.widgets.fields import Field
 from tui.widgets.loaded_sessions import LoadedSessions
 from tui.widgets.rows import MUTED, Row, RowView, text_row
 from tui.widgets.session_row import (
@@ -103,7 +104,7 @@ class SessionListing(Vertical):
         self._loading = False
         self._stale = False
         self._days = Days()
-        self._search = Input(placeholder="Search", id="session-search", compact=True)
+        self._search = Field(placeholder="Search", id="session-search", compact=True)
         self._rows = SessionRows(self)
         self._notice = Static(id="session-undo")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from textual import on
 from textual.widgets import Input
 
+from tui.widgets.fields import Field
 from tui.widgets.rows import one_line
 from tui.widgets.session_listing import SessionListing
 
@@ -22,7 +23,7 @@ class SessionRenaming(SessionListing):
         """Edit the title of the session under the cursor, in its place."""
         if (session := self._under_cursor) is not None:
             self._renaming = session
-            editor = Input(session.title, id="session-title", compact=True, select_on_focus=True)
+            editor = Field(session.title, id="session-title", compact=True, select_on_focus=True)
             self.mount(editor)
             editor.focus()
             self.call_after_refresh(self._place_editor)
