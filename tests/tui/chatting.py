@@ -76,6 +76,15 @@ class Chat(NamedTuple):
             before = now
             await self.pilot.pause(0.1)
 
+    async def open(self, session_id: str) -> None:
+        """Show a kept conversation, and wait until that has given the focus to the composer."""
+        self.screen.open(session_id)
+        await self.until(lambda: self.session_id == session_id and not self._opening)
+
+    @property
+    def _opening(self) -> bool:
+        return any(w.group == "open" and not w.is_finished for w in self.app.workers)
+
     async def say(self, text: str) -> None:
         """Write something and send it."""
         self.composer.put(text)

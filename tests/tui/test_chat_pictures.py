@@ -49,7 +49,7 @@ async def reading(chat: Chat) -> None:
     for title in TITLES:
         await keep_talk(chat.engine, title, "a question", "an answer")
     session = await keep_talk(chat.engine, "Read a file line by line", QUESTION, ANSWER)
-    chat.screen.open(session.id)
+    await chat.open(session.id)
     await chat.until_shown("Leave the closing to")
     await chat.until_shown("context 575/2k")
     if chat.app.size.width == SIZES["200x60"][0]:
@@ -144,7 +144,7 @@ async def tools(chat: Chat) -> None:
         created_at=FIRST_AT + 4,
     )
     await chat.engine.library.pin(question)
-    chat.screen.open(session.id)
+    await chat.open(session.id)
     await chat.until_shown("hides acorns")
     chat.transcript.focus()
     await chat.pilot.press("[", "[", "[", "space", "i")

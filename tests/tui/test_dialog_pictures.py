@@ -209,7 +209,7 @@ async def image(chat: Chat) -> None:
         f"What is in @photo.png?\n\n{named('photo.png', 64 * 'a', png(640, 480))}",
         "A grey wall, evenly lit.",
     )
-    chat.screen.open(session.id)
+    await chat.open(session.id)
     await chat.until_shown("A grey wall")
     chat.transcript.focus()
     await chat.pilot.press("[", "[")
@@ -254,7 +254,7 @@ async def test_it_looks_as_it_did(
         await chat.ready()
         await keep_talk(chat.engine, "SQL window functions", "a question", "an answer")
         session = await keep_talk(chat.engine, "Read a file", QUESTION, ANSWER + LINKS)
-        chat.screen.open(session.id)
+        await chat.open(session.id)
         await chat.until_shown("Leave the closing to")
         await chat.until_shown("context 575/2k")
         if chat.app.size.width == SIZES["200x60"][0]:

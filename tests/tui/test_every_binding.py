@@ -159,7 +159,7 @@ async def read(chat: Chat) -> None:
         model="scripted:parrot",
         created_at=FIRST_AT + 9,
     )
-    chat.screen.open(session.id)
+    await chat.open(session.id)
     await chat.until_shown("See open")
 
 
@@ -414,7 +414,7 @@ async def research(keys: Keys) -> None:
     await chat.engine._store.articles.upsert(session.id, [ARTICLE])
     outcome = msgspec.to_builtins(Outcome(question="What is a jay?", stage=Stage.DONE))
     await chat.engine._store.sessions.set_state(session.id, STATE, outcome)
-    chat.screen.open(session.id)
+    await chat.open(session.id)
     await chat.until_shown("A bird")
     panel = await in_tab(keys, "Research")
     await chat.until(lambda: panel.region_of(ARTICLE.url) is not None)
