@@ -21,20 +21,25 @@ from textual.binding import Binding
 from textual.widgets import Input
 
 import tui
+from engine.config import OllamaSettings
 from engine.llm.base import ModelError
 from engine.pool import Lane
 from engine.research.outcome import STATE, Outcome, Stage
 from storage.articles import Draft
 from storage.records import Role
+from tests.engine.mcp.support import MISBEHAVING
 from tests.scripted import ScriptedBackend
 from tests.tui.chatting import ANSWER, FIRST_AT, QUESTION, Chat, chatting, keep_talk
+from tests.tui.chatting import settings as plain
 from tests.tui.test_coming_from import key_name
 from tests.tui.test_compare import Pair
 from tests.tui.test_consent import able, asked, chosen, reads
+from tests.tui.test_servers import naming
 from tui.app import ScrubjayApp
 from tui.screens.article import ArticleScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.dialog import Choices, Dialog
+from tui.screens.hosts import HostsScreen
 from tui.screens.memory_edit import MemoryScreen
 from tui.screens.memory_forget import ForgetScreen
 from tui.screens.parameters import ParametersScreen
@@ -49,7 +54,9 @@ if TYPE_CHECKING:
 
     from textual.dom import DOMNode
 
+    from engine.config import Settings
     from engine.llm.base import ChatRequest, Chunk
+    from engine.llm.hosts import Host
     from engine.pool import Job
 
 
@@ -185,7 +192,7 @@ async def chat_screen(keys: Keys) -> None:
     await read(chat)
     await keys.press("ctrl+b", "ctrl+b", "f3", "f3", "ctrl+o", "ctrl+o", "f4", "f4")
     await keys.press("ctrl+b", "escape", "ctrl+t", "escape", "f2", "escape", "f9", "escape")
-    await keys.press("f1", "escape", "ctrl+f", "escape", "ctrl+p", "escape")
+    await keys.press("f1", "escape", "f8", "escape", "ctrl+f", "escape", "ctrl+p", "escape")
     chat.transcript.focus()
     await keys.press("question_mark", "escape", "ctrl+r")
     await chat.until(lambda: not chat.screen.conversation.answering)
@@ -535,6 +542,44 @@ async def forget_screen(keys: Keys) -> None:
         await keys.press(key, until=lambda: chat.app.screen is chat.screen)
 
 
+async def hosts_screen(keys: Keys) -> None:
+    chat = keys.chat
+    for key in ("r", "f8"):
+        chat.screen.action_hosts()
+        await chat.until_shown("can't be reached")
+        screen = chat.app.screen
+        assert isinstance(screen, HostsScreen)
+        [host] = screen._hosts
+        if key == "r":
+            await keys.press("r", until=partial(is_looked_at, host, host._looked_at))
+            await chat.pilot.press("escape")
+            await chat.until(lambda: chat.app.screen is chat.screen)
+        else:
+            await keys.press("f8", until=lambda: chat.app.screen is chat.screen)
+
+
+def is_looked_at(host: Host, before: float | None) -> bool:
+    return host._looked_at != before
+
+
+def with_a_dead_host(_folder: Path) -> Settings:
+    return msgspec.structs.replace(plain(), ollama=OllamaSettings(host="127.0.0.1:1"))
+
+
+async def privacy_screen(keys: Keys) -> None:
+    keys.chat.screen.action_privacy()
+    await keys.chat.until_shown("What leaves this computer")
+    await keys.press("enter", until=lambda: keys.chat.app.screen is keys.chat.screen)
+
+
+async def servers_screen(keys: Keys) -> None:
+    chat = keys.chat
+    chat.screen.action_servers()
+    await chat.until_shown("● odd")
+    await keys.press("x", until=lambda: "not started" in chat.text)
+    await keys.press("r", until=lambda: "● odd" in chat.text)
+
+
 async def choices(keys: Keys) -> None:
     chat = keys.chat
     for colour in ("green", "black"):
@@ -551,11 +596,14 @@ SCRIPTS: dict[str, list[Script]] = {
     "Choices": [Script(choices)],
     "Dialog": [Script(dialog)],
     "HelpScreen": [Script(help_screen)],
+    "HostsScreen": [Script(hosts_screen, settings=with_a_dead_host)],
     "MemoryEditor": [Script(memory_screen)],
     "MemoryScreen": [Script(memory_screen)],
     "ForgetScreen": [Script(forget_screen)],
     "ModelPicker": [Script(model_picker, backend=Pair)],
     "ParametersScreen": [Script(parameters)],
+    "PrivacyScreen": [Script(privacy_screen)],
+    "ServersScreen": [Script(servers_screen, settings=lambda _: naming(odd=MISBEHAVING))],
     "SettingsScreen": [Script(settings_screen)],
     "Transcript": [Script(transcript), Script(broken, backend=breaking)],
     "Composer": [Script(composer)],
