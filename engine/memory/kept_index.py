@@ -100,7 +100,8 @@ class KeptIndex:
         """
         if self._now() != self._written:
             return False
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self._folder.parent, self._folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
         name = uuid4().hex
         more = {"common": topics.common, "basis": topics.basis.ravel()}
         table = index.keep(self._folder, name, more)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FRAME = 1 / 30
 """Seconds between two renderings, at least."""
 
-REST = 3
+REST = 6
 """A rendering waits this many times as long as the last one took: streaming never fills a core."""
 
 TYPING = 0.25
