@@ -20,9 +20,12 @@ NEVER_ASKED = {
     "web.resource.org",  # the name of an XML vocabulary
     "news.ycombinator.com",  # where an article of the service is shown
     # In comments and docstrings: where something is specified.
+    "developers.google.com",
     "encoding.spec.whatwg.org",
     "info.arxiv.org",
+    "platform.openai.com",
     "www.mediawiki.org",
+    "www.w3.org",
     "www.rfc-editor.org",
     "www.rssboard.org",
     "www.sqlite.org",
