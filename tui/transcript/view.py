@@ -424,7 +424,7 @@ class Transcript(Canvas, can_focus=True):
             case "open_link":
                 return message is not None and has_links(message.content)
             case "toggle_thinking":
-                return message is not None and self._has_thinking(message)
+                return message is not None and self._unfolds(message)
             case "unmark":
                 return self._mark is not None
             case "ask":
@@ -434,7 +434,10 @@ class Transcript(Canvas, can_focus=True):
                 return self._finder is not None
         return True
 
-    def _has_thinking(self, message: Message) -> bool:
+    def _unfolds(self, message: Message) -> bool:
+        """Whether there is thinking in it, or a tool's call and result."""
+        if message.role is Role.TOOL:
+            return True
         position = self._layout.position_of(message.id)
         view = None if position is None else self._layout.view(position)
         return view is not None and view.has_thinking
