@@ -59,19 +59,36 @@ def leaving(settings: Settings, model: str | None) -> list[Leaving]:
 def _conversations(settings: Settings, model: str | None) -> Iterator[Leaving]:
     what = "What you write, with what is recalled and read for it (the Request tab shows it)"
     when = "when you ask; then for a title, a summary and memories"
-    provider = (model or settings.model.default or "embedded:").partition(":")[0]
-    if provider == "embedded":
-        yield Leaving(what=what, where=HERE, when=when)
-        return
-    if provider == "openai":
-        addresses = [settings.openai.base_url]
-    else:
-        own = settings.ollama.host or os.environ.get("OLLAMA_HOST", "")
-        addresses = [own, *(host.split()[0] for host in settings.ollama.hosts if host.split())]
-        addresses = [_url(address) for address in addresses]
-    for address in dict.fromkeys(addresses):
-        where = HERE if is_loopback(address) else f"the model server {_shown(address)}"
-        yield Leaving(what=what, where=where, when=when)
+    answering = (model or settings.model.default or "embedded:").partition(":")[0]
+    places = {"embedded": [HERE], "ollama": _ollama(settings), "openai": _openai(settings)}
+    for place in places.get(answering, [f"whomever the plugin {answering!r} asks"]):
+        yield Leaving(what=what, where=place, when=when)
+    for provider, others in places.items():
+        for place in others:
+            if provider != answering and place != HERE:
+                yield Leaving(what="The same", where=place, when="when a model of it answers you")
+    if settings.memory.embedder.startswith("ollama:"):
+        for place in _ollama(settings):
+            yield Leaving(
+                what="What was said, to find it by its meaning",
+                where=place,
+                when="in the background, as `[memory] embedder` wants it",
+            )
+
+
+def _ollama(settings: Settings) -> list[str]:
+    """Where the Ollama servers are, each of them once."""
+    own = settings.ollama.host or os.environ.get("OLLAMA_HOST", "")
+    hosts = [own, *(host.split()[0] for host in settings.ollama.hosts if host.split())]
+    return list(dict.fromkeys(_place(_url(host)) for host in hosts))
+
+
+def _openai(settings: Settings) -> list[str]:
+    return [_place(settings.openai.base_url)] if settings.openai.base_url else []
+
+
+def _place(url: str) -> str:
+    return HERE if is_loopback(url) else f"the model server {_shown(url)}"
 
 
 def _research(settings: ResearchSettings) -> Iterator[Leaving]:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
 import msgspec
-import psutil
 
 from engine.llm.base import ModelError
 from engine.llm.embedded_host import KEY_VARIABLE
@@ -175,6 +174,8 @@ class EmbeddedChild:
 
     @property
     def _is_stopped(self) -> bool:
+        import psutil
+
         try:
             return psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
         except psutil.Error:  # gone this moment: whoever asks it will notice

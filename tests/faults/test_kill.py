@@ -97,7 +97,7 @@ def test_a_model_process_that_the_system_kills_for_its_memory_is_told_as_that(
 
 
 def test_a_model_process_that_is_stopped_freezes_no_key_and_is_replaced(tmp_path: Path) -> None:
-    with scrubjay(tmp_path, SCRUBJAY_MODEL_MAX_TOKENS="200") as terminal:
+    with scrubjay(tmp_path, SCRUBJAY_MODEL_MAX_TOKENS="80") as terminal:
         ask(terminal, LONG_QUESTION)
         terminal.wait_for(grown(10))
         terminal.kill(signal.SIGSTOP, MODEL_PROCESS)

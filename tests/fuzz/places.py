@@ -37,7 +37,7 @@ from storage.records import Message, Role, Session, ToolCall
 from tests.fuzz.texts import harmless
 from tui.command_line.console import fit_for
 from tui.commands import read_slash
-from tui.harmless import MOST_MARKS, visible
+from tui.harmless import MOST_MARKS, exact, visible
 from tui.transcript.message import MessageView
 from tui.widgets.rows import fit, one_line
 from tui.widgets.session_row import Mark, title_line
@@ -152,7 +152,8 @@ def of_a_call(text: str) -> None:
         assert tools.needs_consent(call)
         scope = tools.scope(call)
         assert scope.startswith(name)
-        assert harmless(visible(scope).replace("\n", "").replace("\t", ""))
+        assert harmless(exact(scope).replace("\n", "").replace("\t", ""))
+        assert "\u200b" not in exact(text)
         tools.reference(call)
 
 

@@ -9,6 +9,7 @@ import pytest
 from engine.config import (
     McpServer,
     McpSettings,
+    MemorySettings,
     OllamaSettings,
     OpenAISettings,
     ResearchSettings,
@@ -86,6 +87,21 @@ def test_every_server_that_may_be_asked_is_named() -> None:
     assert "unused.example" not in told
     openai = Settings(openai=OpenAISettings(base_url="https://api.example/v1"))
     assert "api.example" in places(openai, "openai:m")
+
+
+def test_servers_that_another_model_may_be_chosen_on_are_named_too() -> None:
+    settings = Settings(
+        ollama=OllamaSettings(host="attic"),
+        openai=OpenAISettings(base_url="https://api.example/v1"),
+        memory=MemorySettings(embedder="ollama:all-minilm"),
+    )
+    told = leaving(settings, "embedded:m")
+    assert told[0].stays
+    assert {entry.where for entry in told if entry.what == "The same"} == {
+        *("the model server attic:11434", "the model server api.example")
+    }
+    assert any("meaning" in entry.what and "attic" in entry.where for entry in told)
+    assert "plugin 'parrots'" in places(settings, "parrots:grey")
 
 
 def test_offline_research_stays_here() -> None:

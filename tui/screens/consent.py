@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from engine.consent import Decision
-from tui.harmless import visible
+from tui.harmless import exact, visible
 from tui.screens.dialog import Dialog
 from tui.widgets.fields import Field
 
@@ -93,12 +93,12 @@ class ConsentScreen(Dialog[dict[str, Decision]]):
                 (visible(call.name), "bold"),
                 (f"  by the server {visible(origin)}" if origin else "", "$text-warning"),
                 "\n",
-                visible(arguments),
+                exact(arguments),
             )
         )
         keys = {
             "y": "allow once",
-            "a": f"allow every {visible(scope)} in this conversation",
+            "a": f"allow every {exact(scope)} in this conversation",
             "n": "deny",
             "esc": "decide later",
         }
