@@ -39,8 +39,8 @@ class HostsScreen(Dialog[None]):
     ]
 
     DEFAULT_CSS = """
-    HostsScreen > Vertical { max-width: 100; height: 90%; }
-    HostsScreen.-low > Vertical { height: 100%; }
+    HostsScreen > Vertical { max-width: 100; }
+    HostsScreen RowView { height: auto; max-height: 100%; }
     """
 
     def __init__(self, models: Models) -> None:
