@@ -603,6 +603,7 @@ class Engine:
         for turns in tuple(self._turns.values()):
             for turn in tuple(turns):
                 await turn.wait()
+        await self.pool.close()  # the ends of turns have handed in more to write
         await self._workshop.unkept.keep()
         if self._meaning is not None:
             await self._meaning.close()

@@ -31,7 +31,6 @@ NEVER_ASKED = {
     "www.rfc-editor.org",
     "www.rssboard.org",
     "www.sqlite.org",
-    "www.w3.org",
     "invisible-island.net",
     "iterm2.com",
 }

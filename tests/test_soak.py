@@ -310,3 +310,13 @@ async def test_the_error_of_a_task_that_nobody_asks_is_told(overheard: list[str]
     del task
     gc.collect()
     assert any("never retrieved" in one and "acorn" in one for one in overheard)
+
+
+@pytest.mark.filterwarnings("default")
+async def test_work_that_is_never_begun_is_told(overheard: list[str]) -> None:
+    async def work() -> None:
+        pass
+
+    work()  # type: ignore[unused-coroutine]
+    gc.collect()
+    assert any("work' was never awaited" in one for one in overheard)

@@ -11,7 +11,7 @@ from engine.config import ModelSettings, Settings
 from engine.events import AnswerDelta, AnswerEnded, ContextPacked, MessageAdded
 from engine.llm.base import Chunk, ModelError
 from engine.memory.recall import Recall, Recollection
-from engine.pool import Lane
+from engine.pool import JobState, Lane
 from storage.errors import DiskFullError, StorageError, UnknownSessionError
 from storage.records import Finish, Message, Role, Usage
 from storage.store import Store
@@ -232,6 +232,19 @@ async def test_closing_keeps_the_partial_answers_and_says_they_were_interrupted(
             ("So far ", Finish.INTERRUPTED),
             ("", Finish.INTERRUPTED),
         ]
+
+
+async def test_what_a_waiting_question_tells_is_noted_though_the_program_ends(
+    tmp_path: Path,
+) -> None:
+    async with running_engine(tmp_path, ScriptedBackend(["So ", asyncio.Event()])) as engine:
+        watch = Watch(engine)
+        turn = await engine.send(None, "first")
+        await watch.until(AnswerDelta)
+        await engine.send(turn.session_id, "Remember that my cat is called Tom.")
+    assert not [job.name for job in engine.pool.jobs() if job.state is JobState.FAILED]
+    async with running_engine(tmp_path) as engine:
+        assert "Tom" in (await engine.memory.search("cat"))[0].text
 
 
 async def test_a_full_disk_at_the_end_is_said_and_the_words_stay_on_the_screen(

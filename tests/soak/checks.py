@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 import threading
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 from unittest import mock
@@ -64,10 +65,12 @@ class Held(NamedTuple):
 
 @contextmanager
 def overheard(problems: list[str]) -> Iterator[None]:
-    """Note what is logged as an error, what nobody caught, and jobs that failed unforeseen."""
+    """Note errors in the log, what nobody caught, warnings, and jobs that failed unforeseen."""
     handler = _Errors(problems)
     hooks = sys.unraisablehook, threading.excepthook
     logging.getLogger().addHandler(handler)
+    show = warnings.showwarning
+    warnings.showwarning = lambda message, *_, **__: problems.append(f"a warning: {message}")
     sys.unraisablehook = lambda hint: problems.append(f"nobody caught {hint.exc_value!r}")
     threading.excepthook = lambda hint: problems.append(f"in a thread: {hint.exc_value!r}")
     try:
@@ -75,6 +78,7 @@ def overheard(problems: list[str]) -> Iterator[None]:
         gc.collect()  # an error that nobody asked for is told when it is thrown away
     finally:
         sys.unraisablehook, threading.excepthook = hooks
+        warnings.showwarning = show
         logging.getLogger().removeHandler(handler)
 
 

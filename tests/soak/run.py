@@ -8,6 +8,7 @@ from collections import Counter
 from contextlib import asynccontextmanager
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from engine.config import (
     EmbeddedSettings,
@@ -17,6 +18,7 @@ from engine.config import (
     Settings,
 )
 from engine.engine import Engine
+from engine.llm import embedded_child
 from engine.llm.embedded import Embedded
 from tests.embedded_weights import paths_under
 from tests.engine.research.server import serving
@@ -136,6 +138,9 @@ class Run:
         """The app on an in-memory terminal, with the real clients of both kinds of models."""
         embedded = Embedded(settings.embedded, self._paths, silence_seconds=3)
         engine = await Engine.open(settings, self._paths, backends=[embedded])
+        # One that is stopped while it loads must be found out before the pilot loses patience.
+        patience = mock.patch.object(embedded_child, "START_SECONDS", 20.0)
+        patience.start()
         try:
             if not self._as_a_program:
                 (await engine.research_desk()).make_workers = threads
@@ -146,6 +151,7 @@ class Run:
                 yield chat
         finally:
             await engine.close()
+            patience.stop()
 
 
 def soak(

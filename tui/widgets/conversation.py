@@ -35,6 +35,7 @@ from engine.parameters import Parameters
 from engine.pins import pinned_ids
 from storage.errors import StorageError
 from tui.harmless import visible
+from tui.latest import run_latest
 from tui.telling import tell, tell_error
 from tui.widgets.branching import Branching
 from tui.widgets.completions import Completions
@@ -381,8 +382,8 @@ class Conversation(Branching):
 
     def _turned(self) -> None:
         self._show_status()
-        self.run_worker(self._tell_branches(), group="branches", exclusive=True)
-        self.run_worker(self._tell_waiting(), group="waiting", exclusive=True)
+        run_latest(self, self._tell_branches, "branches")
+        run_latest(self, self._tell_waiting, "waiting")
         self.post_message(self.Busy())
 
     def _show(self, session: Session | None, last: Message | None) -> None:

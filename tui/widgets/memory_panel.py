@@ -22,6 +22,7 @@ from engine.events import (
 from storage.errors import StorageError
 from tui.bindings import named
 from tui.figures import size
+from tui.latest import run_latest
 from tui.remembering import Remembering
 from tui.telling import tell_error
 from tui.widgets.days import Days
@@ -156,7 +157,7 @@ class MemoryPanel(Panel):
         self._end_filtering()
 
     def _measure(self) -> None:
-        self.run_worker(self._read_vitals(), group="vitals", exclusive=True)
+        run_latest(self, self._read_vitals, "vitals")
 
     async def _read_vitals(self) -> None:
         self._vitals = await vitals.measure()
@@ -167,7 +168,7 @@ class MemoryPanel(Panel):
             self.call_later(self._count)
 
     def _count(self) -> None:
-        self.run_worker(self._read_figures(), group="figures", exclusive=True)
+        run_latest(self, self._read_figures, "figures")
 
     async def _read_figures(self) -> None:
         try:
