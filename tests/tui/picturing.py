@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from pytest_textual_snapshot import SVGImageExtension  # type: ignore[import-untyped]
+from textual.widgets import Input
 
 from tests.tui.chatting import FIRST_AT
 from tui.widgets import status_line
@@ -34,6 +35,8 @@ def stop_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 async def pictures(chat: Chat) -> dict[str, str]:
     """What is on the screen now, as SVG, in each theme."""
     taken = {}
+    for field in chat.app.screen.query(Input):
+        field.cursor_blink = False  # that of the command palette, which is Textual's own
     for theme in THEMES:
         chat.app.theme = theme
         await chat.still()

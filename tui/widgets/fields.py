@@ -23,6 +23,7 @@ class Field(Input):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.highlighter = _Signs()
+        self.cursor_blink = False  # a blinking cursor is a timer that never rests
 
     def on_mount(self) -> None:
         """Know the screen that knows this field."""
