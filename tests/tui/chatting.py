@@ -70,11 +70,15 @@ class Chat(NamedTuple):
         await self.until(lambda: self.screen.query(Transcript))
 
     async def still(self) -> None:
-        """Wait until the screen has not changed for a while."""
+        """Wait until the screen has not changed for a while, and nobody works on a change."""
         before = ""
-        while (now := self.text) != before:
+        while (now := self.text) != before or self._reading:
             before = now
             await self.pilot.pause(0.1)
+
+    @property
+    def _reading(self) -> bool:
+        return any(w.group in ("figures", "vitals") and not w.is_finished for w in self.app.workers)
 
     async def open(self, session_id: str) -> None:
         """Show a kept conversation, and wait until that has given the focus to the composer."""

@@ -43,6 +43,8 @@ async def fetching(chat: Chat) -> None:
     chat.engine.models.current = None
     chat.engine.models._tell("fetching", "fetching smollm2-135m (93 MB), once", 0.43)
     await chat.until_shown("You can write already")
+    if chat.app.size.width == SIZES["200x60"][0]:
+        await chat.until_shown("Totals")  # in the inspector
 
 
 async def reading(chat: Chat) -> None:
@@ -67,6 +69,8 @@ async def answering(chat: Chat) -> None:
 async def failed(chat: Chat) -> None:
     await chat.say("Are you there?")
     await chat.until_shown("failed · ctrl+r")
+    if chat.app.size.width == SIZES["200x60"][0]:
+        await chat.until_shown("Days")  # in the inspector
 
 
 async def commands(chat: Chat) -> None:

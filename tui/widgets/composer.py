@@ -112,7 +112,6 @@ class Composer(Area):
             highlight_cursor_line=False,
             tab_behavior="focus",
         )
-        self.cursor_blink = False  # a blinking cursor is a timer that never rests
         self.commands: Sequence[tuple[str, str]] = ()
         sending = ("enter",) if enter_sends else NEWLINE_KEYS
         breaking = NEWLINE_KEYS if enter_sends else ("enter",)

@@ -37,6 +37,10 @@ class Field(Input):
 class Area(TextArea):
     """A field of several lines. Its text stays what was written."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.cursor_blink = False  # as in a field of one line
+
     def get_line(self, line_index: int) -> Text:
         """A line as it is drawn."""
         line = super().get_line(line_index)
