@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 
+from engine.arenas import share_arenas
 from engine.events import (
     AnswerEnded,
     Event,
@@ -163,6 +164,7 @@ class ChatScreen(
         ]
 
     def _find_model(self) -> None:
+        share_arenas()
         self._engine.models.find()
         self._engine.servers.start()
         self.run_worker(self._engine.plugins.load(), group="plugins")
