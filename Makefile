@@ -54,7 +54,7 @@ console: $(DEV)
 	@$(BIN)/textual console
 
 test: $(DEV)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 $(ARGS)
 
 bench: $(DEV)
 	@for name in $(BENCHMARKS); do \

@@ -6,7 +6,7 @@ import faulthandler
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,12 +17,30 @@ if TYPE_CHECKING:
 
 
 END_SECONDS = 30
+TRIED = "inputs tried"
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
     """End the process, and say where it hangs, when a thread that a test left behind keeps it."""
     faulthandler.dump_traceback_later(END_SECONDS, exit=True, file=sys.__stderr__ or 2)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Have a process that runs a part of the tests tell what its fuzzers tried."""
+    told = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        from tests.fuzz import tried
+
+        told[TRIED] = tried.counts()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take in what such a process tells."""
+    from tests.fuzz import tried
+
+    tried.add(getattr(node, "workeroutput", {}).get(TRIED, {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -12,6 +12,16 @@ def count(place: str) -> None:
     _tried[place] += 1
 
 
+def counts() -> dict[str, int]:
+    """What was tried in this process, by place."""
+    return dict(_tried)
+
+
+def add(counted: dict[str, int]) -> None:
+    """Take in what was tried in another process."""
+    _tried.update(counted)
+
+
 def summary() -> str:
     """What was tried, in a sentence; empty where nothing was."""
     if not _tried:
