@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,12 @@ import msgspec
 
 from storage import query as language
 from storage.ids import new_id
-from storage.ranking import RANKED_AT_MOST, telling_words
+from storage.ranking import RANKED_AT_MOST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from storage.database import Database, Row
+    from storage.sql import Row, Sql
     from storage.records import Span
 
 
@@ -71,7 +72,7 @@ _UPSERT = f"""
 class ArticleStore:
     """The articles of a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Sql) -> None:
         self._database = database
 
     async def upsert(self, session_id: str, drafts: Sequence[Draft]) -> list[Article]:
@@ -131,8 +132,8 @@ class ArticleStore:
         """The articles of a session, the most relevant first; all without a limit."""
         rows = await self._database.fetch_all(
             f"SELECT {_ARTICLE} FROM articles AS article WHERE session_id = ?"
-            " ORDER BY relevance DESC, key LIMIT ?",
-            [session_id, -1 if limit is None else limit],
+            " ORDER BY relevance DESC NULLS LAST, key LIMIT ?",
+            [session_id, sys.maxsize if limit is None else limit],
         )
         return [_article(row) for row in rows]
 
@@ -141,7 +142,7 @@ class ArticleStore:
         rows = await self._database.fetch_all(
             f"SELECT {_ARTICLE} FROM articles AS article"
             " JOIN sessions AS session ON session.id = article.session_id"
-            " WHERE session.user_id IS ? AND article.url GLOB 'session:*' ORDER BY article.key",
+            " WHERE session.user_id IS ? AND substr(article.url, 1, 8) = 'session:' ORDER BY article.key",
             [user_id],
         )
         return [_article(row) for row in rows]
@@ -160,24 +161,23 @@ class ArticleStore:
 
         One word in common is enough. Those of deleted sessions are left out.
         """
-        match = await telling_words(self._database, "articles_index", query)
-        if not match:
+        match = await self._database.full_text.telling("articles", query)
+        if match is None:
             return []
         rows = await self._database.fetch_all(
             f"""
             SELECT {_ARTICLE} FROM (
-                SELECT article.key, bm25(articles_index, 4.0, 1.0) AS score
-                FROM articles_index
-                JOIN articles AS article ON article.key = articles_index.rowid
+                SELECT article.key, {match.score} AS score
+                FROM {match.source}
                 CROSS JOIN sessions AS session ON session.id = article.session_id
-                WHERE articles_index MATCH ?
+                WHERE {match.condition}
                     AND session.deleted_at IS NULL
-                    AND (? IS NULL OR article.session_id = ?)
-                ORDER BY articles_index.rowid DESC LIMIT {RANKED_AT_MOST}
+                    AND (CAST(? AS TEXT) IS NULL OR article.session_id = ?)
+                ORDER BY {match.order} DESC LIMIT {RANKED_AT_MOST}
             ) AS best JOIN articles AS article ON article.key = best.key
-            ORDER BY best.score, article.key DESC LIMIT ?
+            ORDER BY best.score DESC, article.key DESC LIMIT ?
             """,
-            [match, session_id, session_id, limit],
+            [*match.score_parameters, *match.parameters, session_id, session_id, limit],
         )
         return [_article(row) for row in rows]
 
@@ -190,24 +190,21 @@ class ArticleStore:
         wanted = language.parse(query)
         if not wanted.phrases or wanted.filtered:
             return []
-        [(fitting,)] = await self._database.fetch_all(
-            "SELECT count(*) FROM"
-            " (SELECT 1 FROM articles_index WHERE articles_index MATCH ? LIMIT ?)",
-            (wanted.match, RANKED_AT_MOST),
-        )
-        score = "bm25(articles_index, 4.0, 1.0)" if fitting < RANKED_AT_MOST else "0.0"
+        match = self._database.full_text.fitting("articles", wanted)
+        broad = await self._database.full_text.is_broad("articles", wanted)
+        score, parameters = ("0.0", []) if broad else (match.score, [*match.score_parameters])
         rows = await self._database.fetch_all(
             f"""
             SELECT {_ARTICLE}, session.title FROM (
-                SELECT rowid AS key, {score} AS score FROM articles_index
-                WHERE articles_index MATCH ? ORDER BY rowid DESC LIMIT {RANKED_AT_MOST}
+                SELECT article.key, {score} AS score FROM {match.source}
+                WHERE {match.condition} ORDER BY {match.order} DESC LIMIT {RANKED_AT_MOST}
             ) AS fitting
             JOIN articles AS article ON article.key = fitting.key
             JOIN sessions AS session
                 ON session.id = article.session_id AND session.deleted_at IS NULL
-            ORDER BY fitting.score, article.key DESC LIMIT ?
+            ORDER BY fitting.score DESC, article.key DESC LIMIT ?
             """,
-            (wanted.match, 4 * limit),
+            [*parameters, *match.parameters, 4 * limit],
         )
         found: dict[str, FoundArticle] = {}
         for row in rows:

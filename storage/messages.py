@@ -25,7 +25,7 @@ from storage.records import Failure, Finish, Message, Placed, Role, ToolCall, Us
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from storage.database import Database, Row, Transaction
+    from storage.sql import Row, Sql, Statements
 
 COLUMNS = ", ".join(Message.__struct_fields__)
 
@@ -37,7 +37,7 @@ _FINISHES = {finish.value: finish for finish in Finish}
 class Messages(BaseMessages):
     """The messages of a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Sql) -> None:
         self._database = database
 
     async def append(
@@ -75,6 +75,7 @@ class Messages(BaseMessages):
             rows = await self._database.write(_APPEND, values)
         else:
             async with self._database.transaction() as transaction:
+                await transaction.hold([session_id])
                 await cut_after(transaction, session_id, parent_id)
                 rows = await transaction.execute(_APPEND, values)
         if not rows:
@@ -96,6 +97,10 @@ class Messages(BaseMessages):
         finished_at: float | None = None,
     ) -> Message:
         async with self._database.transaction() as transaction:
+            found = await transaction.execute(
+                "SELECT session_id FROM messages WHERE id = ?", (after,)
+            )
+            await transaction.hold([session_id for (session_id,) in found])
             places = await transaction.execute(
                 "SELECT session_id, position FROM messages WHERE id = ? AND shown", (after,)
             )
@@ -103,7 +108,7 @@ class Messages(BaseMessages):
                 raise UnknownMessageError(f"There is no shown message {after}.")
             session_id, position = places[0]
             followers = await transaction.execute(
-                "UPDATE messages SET shown = 0"
+                "UPDATE messages SET shown = FALSE"
                 " WHERE session_id = ? AND shown AND position > ? RETURNING id",
                 (session_id, position),
             )
@@ -121,7 +126,7 @@ class Messages(BaseMessages):
                 values |= {"created_at": created_at, "finished_at": finished_at}
             rows = await transaction.execute(_APPEND, values)
             await transaction.execute_many(
-                "UPDATE messages SET shown = 1, position = position + 1,"
+                "UPDATE messages SET shown = TRUE, position = position + 1,"
                 " parent_id = CASE parent_id WHEN ? THEN ? ELSE parent_id END WHERE id = ?",
                 [(after, values["id"], follower) for (follower,) in followers],
             )
@@ -222,10 +227,11 @@ class Messages(BaseMessages):
     async def show(self, message_id: str) -> None:
         message = await self.known(message_id)
         async with self._database.transaction() as transaction:
+            await transaction.hold([message.session_id])
             await cut_after(transaction, message.session_id, message_id)
             end = message
             while newest := await transaction.execute(
-                "UPDATE messages SET shown = 1 WHERE id = ("
+                "UPDATE messages SET shown = TRUE WHERE id = ("
                 " SELECT max(id) FROM messages"
                 " WHERE session_id = ? AND position = ? AND parent_id = ?"
                 f") RETURNING {COLUMNS}",
@@ -240,7 +246,7 @@ class Messages(BaseMessages):
                 SELECT position FROM messages WHERE session_id = ?
                 GROUP BY position HAVING count(*) > 1
             )
-            SELECT this.id, sum(other.id <= this.id), count(*)
+            SELECT this.id, count(*) FILTER (WHERE other.id <= this.id), count(*)
             FROM forks
             JOIN messages AS this
                 ON this.session_id = ? AND this.position = forks.position AND this.shown
@@ -256,6 +262,7 @@ class Messages(BaseMessages):
     async def hide(self, message_id: str) -> None:
         message = await self.known(message_id)
         async with self._database.transaction() as transaction:
+            await transaction.hold([message.session_id])
             await cut_after(transaction, message.session_id, message.parent_id)
 
     async def strike(
@@ -266,7 +273,9 @@ class Messages(BaseMessages):
         thinking: str = "",
         tool_calls: Sequence[ToolCall] = (),
     ) -> Message:
+        session_id = (await self.known(message_id)).session_id
         async with self._database.transaction() as transaction:
+            await transaction.hold([session_id])
             rows = await transaction.execute(
                 "UPDATE messages"
                 " SET content = ?, thinking = ?, tool_calls = ?, token_count = NULL"
@@ -275,13 +284,12 @@ class Messages(BaseMessages):
             )
             if not rows:
                 raise unknown_message(message_id)
-            message = message_from(rows[0])
             await transaction.execute(
-                "UPDATE sessions SET version = version + 1 WHERE id = ?", (message.session_id,)
+                "UPDATE sessions SET version = version + 1 WHERE id = ?", (session_id,)
             )
             # They would tell what it said.
             await transaction.execute("DELETE FROM vectors WHERE owner_id = ?", (message_id,))
-        return message
+        return message_from(rows[0])
 
     async def interrupt_abandoned(self) -> list[Message]:
         streaming = await self._database.fetch_all(
@@ -304,7 +312,7 @@ class Messages(BaseMessages):
         return abandoned
 
 
-async def take_in(transaction: Transaction, session_id: str, messages: Sequence[Message]) -> int:
+async def take_in(transaction: Statements, session_id: str, messages: Sequence[Message]) -> int:
     """Add messages of a session that comes from elsewhere, shown nowhere. Returns how many.
 
     Raises: see `BaseSessionManager.take_in`.
@@ -353,7 +361,7 @@ _TAKE_IN = """
         id, session_id, parent_id, position, shown, role, content, thinking, model, finish,
         failure, usage, tool_calls, tool_call_id, token_count, created_at, finished_at
     )
-    SELECT ?, ?, wanted.parent_id, coalesce(parent.position + 1, 0), 0, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+    SELECT ?, ?, wanted.parent_id, coalesce(parent.position + 1, 0), FALSE, ?, ?, ?, ?, ?, ?, ?, ?, ?,
         ?, ?, ?
     FROM (SELECT ? AS parent_id) AS wanted
     LEFT JOIN messages AS parent ON parent.id = wanted.parent_id AND parent.session_id = ?
@@ -430,7 +438,7 @@ _PATH_FROM_SHOWN = PATH.replace(
 )
 
 
-async def cut_after(transaction: Transaction, session_id: str, parent_id: str | None) -> None:
+async def cut_after(transaction: Statements, session_id: str, parent_id: str | None) -> None:
     """End the shown branch with the parent, so that what is appended follows it."""
     path: list[Row] = []
     if parent_id is not None:
@@ -442,11 +450,11 @@ async def cut_after(transaction: Transaction, session_id: str, parent_id: str | 
     hidden = [message_id for message_id, _, shown in path if not shown]
     kept = next((position + 1 for _, position, shown in path if shown), 0)
     await transaction.execute(
-        "UPDATE messages SET shown = 0 WHERE session_id = ? AND position >= ? AND shown",
+        "UPDATE messages SET shown = FALSE WHERE session_id = ? AND position >= ? AND shown",
         (session_id, kept),
     )
     await transaction.execute_many(
-        "UPDATE messages SET shown = 1 WHERE id = ?", [(one,) for one in hidden]
+        "UPDATE messages SET shown = TRUE WHERE id = ?", [(one,) for one in hidden]
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from storage.database import Database
+    from storage.sql import Sql
 
 
 class Purged(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +37,7 @@ class Purged(msgspec.Struct, frozen=True, kw_only=True):
 class Purging:
     """What goes when sessions go."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Sql) -> None:
         self._database = database
 
     async def deleted(self, before: float | None = None) -> list[Session]:
@@ -47,9 +48,8 @@ class Purging:
         """
         rows = await self._database.fetch_all(
             f"SELECT {', '.join(Session.__struct_fields__)} FROM sessions"
-            " WHERE deleted_at IS NOT NULL AND (?1 IS NULL OR deleted_at < ?1)"
-            " ORDER BY deleted_at, id",
-            (before,),
+            " WHERE deleted_at < ? ORDER BY deleted_at, id",
+            (math.inf if before is None else before,),
         )
         return [session_from(row) for row in rows]
 
@@ -80,6 +80,7 @@ class Purging:
         counts: dict[str, int] = {}
         owners: list[str] = []
         async with self._database.transaction() as transaction:
+            await transaction.hold(session_ids)
             for table, condition in _GOING.items():
                 if table == "facts" and keep_facts:
                     counts[table] = 0

@@ -13,7 +13,7 @@ from storage.sessions import session_from
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from storage.database import Database
+    from storage.sql import Sql
     from storage.records import Message
 
 _MESSAGE: Final = ", ".join(f"message.{name}" for name in COLUMNS.split(", "))
@@ -47,7 +47,7 @@ class Found(msgspec.Struct, frozen=True):
 class RecallSource:
     """What users and assistants said in a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Sql) -> None:
         self._database = database
 
     async def newest(self) -> tuple[int, str]:
@@ -106,7 +106,7 @@ class RecallSource:
             f" WHERE message.key IN ({_marks(keys)}) AND message.shown"
             " AND session.deleted_at IS NULL AND session.user_id IS ?"
             " AND message.id NOT IN (SELECT message_id FROM unrecalled)"
-            " AND (? IS NULL OR json_extract(session.state, '$.process_id') = ?)",
+            " AND (CAST(? AS TEXT) IS NULL OR json_extract(session.state, '$.process_id') = ?)",
             (*keys, user_id, process_id, process_id),
         )
         return {row[0]: Found(message_from(row[2:]), row[1]) for row in rows}
@@ -117,17 +117,15 @@ class RecallSource:
         Each word is a list of beginnings of which one is enough. What tools were called with
         counts, too: there, any of the words is enough.
         """
-        match = " AND ".join(
-            f"({' OR '.join(_quoted(beginning) + '*' for beginning in one)})" for one in words
-        )
-        calls = " OR ".join(["instr(lower(message.tool_calls), ?)"] * len(words))
+        match = self._database.full_text.beginnings("messages", words)
+        calls = " OR ".join(["instr(lower(message.tool_calls), ?) > 0"] * len(words))
         rows = await self._database.fetch_all(
             f"SELECT {_MESSAGE} FROM messages AS message"
             " JOIN sessions AS session ON session.id = message.session_id"
             " WHERE session.user_id IS ? AND message.finish <> 'streaming' AND (message.key IN"
-            " (SELECT rowid FROM messages_index WHERE messages_index MATCH ?)"
+            f" (SELECT message.key FROM {match.source} WHERE {match.condition})"
             f" OR message.tool_calls IS NOT NULL AND ({calls}))",
-            (user_id, match, *(one[0] for one in words)),
+            (user_id, *match.parameters, *(one[0] for one in words)),
         )
         return [message_from(row) for row in rows]
 
@@ -163,7 +161,7 @@ class RecallSource:
         """Never bring these messages back again."""
         async with self._database.transaction() as transaction:
             await transaction.execute_many(
-                "INSERT OR IGNORE INTO unrecalled VALUES (?)", [(one,) for one in message_ids]
+                "INSERT INTO unrecalled VALUES (?) ON CONFLICT DO NOTHING", [(one,) for one in message_ids]
             )
 
 
@@ -173,11 +171,6 @@ _UTTERANCES = (
     " message.content, message.created_at, message.finish = 'streaming'"
     " FROM messages AS message JOIN sessions AS session ON session.id = message.session_id"
 )
-
-
-def _quoted(text: str) -> str:
-    """A text as an FTS5 string."""
-    return '"' + text.replace('"', '""') + '"'
 
 
 def _marks(values: Sequence[object]) -> str:

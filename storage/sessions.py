@@ -19,15 +19,15 @@ from storage.records import Placed, Session, TakenIn, TitleOrigin
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Sequence
 
-    from storage.database import Database, Row
+    from storage.sql import Row, Sql
 
 COLUMNS = ", ".join(Session.__struct_fields__)
 
 
-class SqliteSessionManager(BaseSessionManager):
+class SessionManager(BaseSessionManager):
     """The sessions of a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Sql) -> None:
         self._database = database
 
     async def create(
@@ -95,6 +95,7 @@ class SqliteSessionManager(BaseSessionManager):
 
     async def set_state(self, session_id: str, key: str, value: Any) -> Session:
         async with self._database.transaction() as transaction:
+            await transaction.hold([session_id])
             rows = await transaction.execute(
                 "SELECT state FROM sessions WHERE id = ?", (session_id,)
             )
@@ -161,6 +162,7 @@ class SqliteSessionManager(BaseSessionManager):
         purged = 0
         for (session_id,) in ids:
             async with self._database.transaction() as transaction:
+                await transaction.hold([session_id])
                 # It may have been restored meanwhile.
                 still = await transaction.execute(
                     "SELECT 1 FROM sessions WHERE id = ? AND deleted_at < ?", (session_id, before)
@@ -175,6 +177,7 @@ class SqliteSessionManager(BaseSessionManager):
 
     async def fork(self, session_id: str, message_id: str) -> Session:
         async with self._database.transaction() as transaction:
+            await transaction.hold([session_id])
             path = await transaction.execute(PATH, (message_id, session_id))
             if not path:
                 await self.known(session_id)
@@ -218,6 +221,7 @@ class SqliteSessionManager(BaseSessionManager):
                     session.archived_at,
                 ),
             )
+            await transaction.hold([session.id])
             last = await transaction.execute(
                 "SELECT id FROM messages WHERE session_id = ? AND shown"
                 " ORDER BY position DESC LIMIT 1",

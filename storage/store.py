@@ -17,7 +17,7 @@ from storage.purging import Purging
 from storage.recall_source import RecallSource
 from storage.records import StoreFigures, UsageTotals
 from storage.search import Search
-from storage.sessions import SqliteSessionManager
+from storage.sessions import SessionManager
 from storage.skills import SkillStore
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.sessions = SqliteSessionManager(database)
+        self.sessions = SessionManager(database)
         self.messages = Messages(database)
         self.search = Search(database)
         self.recall_source = RecallSource(database)
@@ -120,13 +120,9 @@ class Store:
     ) -> UsageTotals:
         """What answers cost, in one session or in all, from a time on or ever."""
         if session_id is None and since is None:
-            found = "sum(answers), total(prompt_tokens), total(eval_tokens), total(eval_seconds)"
-            sums = f"SELECT {found} FROM usage_by_day"
+            sums = f"SELECT sum(answers), {_SUMS} FROM usage_by_day"
         else:
-            sums = (
-                "SELECT count(*), total(prompt_tokens), total(eval_tokens), total(eval_seconds)"
-                " FROM messages WHERE usage IS NOT NULL"
-            )
+            sums = f"SELECT count(*), {_SUMS} FROM messages WHERE usage IS NOT NULL"
         parameters: list[str | float] = []
         if session_id is not None:
             sums += " AND session_id = ?"
@@ -138,10 +134,10 @@ class Store:
             sums, parameters
         )
         return UsageTotals(
-            answers=answers or 0,
+            answers=int(answers or 0),
             prompt_tokens=int(prompt_tokens),
             eval_tokens=int(eval_tokens),
-            eval_seconds=eval_seconds,
+            eval_seconds=float(eval_seconds),
         )
 
     async def usage_by(
@@ -219,6 +215,11 @@ class Store:
             FileExistsError: There is a file at `path`.
         """
         await self._database.backup(path)
+
+
+_SUMS = ", ".join(
+    f"coalesce(sum({name}), 0)" for name in ("prompt_tokens", "eval_tokens", "eval_seconds")
+)
 
 
 def _size(path: Path) -> int:

@@ -120,7 +120,7 @@ async def test_of_equals_the_later_comes_first(store: Store) -> None:
 async def test_where_too_much_fits_the_newest_comes_first(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.search.RANKED_AT_MOST", 3)
+    monkeypatch.setattr("storage.ranking.RANKED_AT_MOST", 3)
     best = await say(store, "llama llama")
     sessions = [await say(store, "a llama in a sentence") for _ in range(3)]
     assert await found(store, "llama") == [*sessions[::-1], best]
