@@ -60,17 +60,19 @@ class FoundArticle(msgspec.Struct, frozen=True, kw_only=True):
 
 _COLUMNS = tuple(Article.__struct_fields__)
 _ARTICLE = ", ".join(f"article.{column}" for column in _COLUMNS)
-_UPSERT = f"""
-    INSERT INTO articles ({", ".join(_COLUMNS)})
-    VALUES ({", ".join("?" * len(_COLUMNS))})
-    ON CONFLICT (session_id, url) DO UPDATE SET
-        {", ".join(f"{c} = excluded.{c}" for c in _COLUMNS if c not in ("id", "session_id", "url"))}
-    RETURNING {", ".join(_COLUMNS)}
-"""
+_INSERT = f"INSERT INTO articles ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+_CHANGES = ", ".join(
+    f"{column} = excluded.{column}"
+    for column in _COLUMNS
+    if column not in ("id", "session_id", "url")
+)
 
 
 class ArticleStore:
     """The articles of a database."""
+
+    once = "session_id, url"
+    """What makes an article the same as one that was found before."""
 
     def __init__(self, database: Sql) -> None:
         self._database = database
@@ -92,7 +94,9 @@ class ArticleStore:
                     fetched_at=now,
                 )
                 [row] = await transaction.execute(
-                    _UPSERT, [getattr(article, column) for column in _COLUMNS]
+                    f"{_INSERT} ON CONFLICT ({self.once}) DO UPDATE SET {_CHANGES}"
+                    f" RETURNING {', '.join(_COLUMNS)}",
+                    [getattr(article, column) for column in _COLUMNS],
                 )
                 kept.append(_article(row))
         return kept
@@ -114,8 +118,7 @@ class ArticleStore:
         """
         async with self._database.transaction() as transaction:
             await transaction.execute_many(
-                f"INSERT INTO articles ({', '.join(_COLUMNS)})"
-                f" VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT DO NOTHING",
+                f"{_INSERT} ON CONFLICT DO NOTHING",
                 [[getattr(article, column) for column in _COLUMNS] for article in articles],
             )
             await transaction.execute_many(

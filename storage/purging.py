@@ -39,6 +39,7 @@ class Purging:
 
     def __init__(self, database: Sql) -> None:
         self._database = database
+        self._file: Path | None = getattr(database, "path", None)
 
     async def deleted(self, before: float | None = None) -> list[Session]:
         """The deleted sessions that are still kept, those deleted first first.
@@ -103,7 +104,9 @@ class Purging:
         return await asyncio.to_thread(self._copies, session_ids, others)
 
     def _copies(self, session_ids: Sequence[str], others: Sequence[Path]) -> list[Path]:
-        path = self._database.path
+        path = self._file
+        if path is None:  # A server's copies are its own business.
+            return [file for file in others if file.is_file() and _may_hold(file, session_ids)]
         own = {path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm")}
         beside = [file for file in sorted(path.parent.glob(f"{path.name}*")) if file not in own]
         found = dict.fromkeys([*beside, *others])

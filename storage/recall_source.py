@@ -9,6 +9,7 @@ import msgspec
 from storage.messages import COLUMNS, message_from
 from storage.records import Session
 from storage.sessions import session_from
+from storage.sql import marks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +86,7 @@ class RecallSource:
     async def again(self, keys: Sequence[int]) -> list[Utterance]:
         """The messages with these keys that are finished by now."""
         rows = await self._database.fetch_all(
-            f"{_UTTERANCES} WHERE message.key IN ({_marks(keys)})"
+            f"{_UTTERANCES} WHERE message.key IN ({marks(keys)})"
             " AND message.finish <> 'streaming' ORDER BY message.key",
             tuple(keys),
         )
@@ -103,7 +104,7 @@ class RecallSource:
         rows = await self._database.fetch_all(
             f"SELECT message.key, session.title, {_MESSAGE} FROM messages AS message"
             " JOIN sessions AS session ON session.id = message.session_id"
-            f" WHERE message.key IN ({_marks(keys)}) AND message.shown"
+            f" WHERE message.key IN ({marks(keys)}) AND message.shown"
             " AND session.deleted_at IS NULL AND session.user_id IS ?"
             " AND message.id NOT IN (SELECT message_id FROM unrecalled)"
             " AND (CAST(? AS TEXT) IS NULL OR json_extract(session.state, '$.process_id') = ?)",
@@ -140,7 +141,7 @@ class RecallSource:
     async def left_out(self, message_ids: Sequence[str]) -> set[str]:
         """Those of these messages that `leave_out` named."""
         rows = await self._database.fetch_all(
-            f"SELECT message_id FROM unrecalled WHERE message_id IN ({_marks(message_ids)})",
+            f"SELECT message_id FROM unrecalled WHERE message_id IN ({marks(message_ids)})",
             tuple(message_ids),
         )
         return {message_id for (message_id,) in rows}
@@ -150,7 +151,7 @@ class RecallSource:
         rows = await self._database.fetch_all(
             "SELECT message.id FROM messages AS message"
             " JOIN sessions AS session ON session.id = message.session_id"
-            f" WHERE message.id IN ({_marks(message_ids)})"
+            f" WHERE message.id IN ({marks(message_ids)})"
             " AND session.user_id IS (SELECT user_id FROM sessions WHERE id = ?)"
             " AND message.id NOT IN (SELECT message_id FROM unrecalled)",
             (*message_ids, in_session),
@@ -171,7 +172,3 @@ _UTTERANCES = (
     " message.content, message.created_at, message.finish = 'streaming'"
     " FROM messages AS message JOIN sessions AS session ON session.id = message.session_id"
 )
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))

@@ -10,6 +10,7 @@ from storage.messages import message_from
 from storage.ranking import RANKED_AT_MOST
 from storage.records import Message, Role, SearchHit, Session
 from storage.sessions import session_from
+from storage.sql import marks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +68,7 @@ class Search:
             row[0]: session_from(row)
             for row in await self._database.fetch_all(
                 f"SELECT {_SESSION} FROM sessions AS session"
-                f" WHERE id IN ({_marks(best)}) AND deleted_at IS NULL",
+                f" WHERE id IN ({marks(best)}) AND deleted_at IS NULL",
                 best,
             )
         }
@@ -77,7 +78,7 @@ class Search:
             for message in map(
                 message_from,
                 await self._database.fetch_all(
-                    f"SELECT {_MESSAGE} FROM messages AS message WHERE key IN ({_marks(keys)})",
+                    f"SELECT {_MESSAGE} FROM messages AS message WHERE key IN ({marks(keys)})",
                     keys,
                 ),
             )
@@ -115,7 +116,7 @@ class Search:
                 WHERE {match.condition}
                     AND message.shown
                     AND session.deleted_at IS NULL
-                    AND message.role IN ({_marks(roles)})
+                    AND message.role IN ({marks(roles)})
                     AND (CAST(? AS TEXT) IS NULL OR message.session_id = ?)
                     AND message.session_id IS NOT ?
                 ORDER BY {match.order} DESC LIMIT {RANKED_AT_MOST}
@@ -168,14 +169,14 @@ class Search:
             conditions.append(match.condition)
             parameters += match.parameters
         if wanted.roles:
-            conditions.append(f"message.role IN ({_marks(wanted.roles)})")
+            conditions.append(f"message.role IN ({marks(wanted.roles)})")
             parameters += wanted.roles
         if wanted.model:
             conditions.append("instr(lower(message.model), ?) > 0")
             parameters.append(wanted.model)
         if wanted.tags:
             tagged = await self._tagged(wanted.tags)
-            conditions.append(f"message.session_id IN ({_marks(tagged)})")
+            conditions.append(f"message.session_id IN ({marks(tagged)})")
             parameters += tagged
         if wanted.after is not None:
             conditions.append("message.created_at >= ?")
@@ -237,7 +238,3 @@ def _hit(session: Session, message: Message | None, wanted: Query, score: float)
         snippet=language.snippet(message.content if message else session.title, wanted),
         score=score,
     )
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))

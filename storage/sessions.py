@@ -27,6 +27,9 @@ COLUMNS = ", ".join(Session.__struct_fields__)
 class SessionManager(BaseSessionManager):
     """The sessions of a database."""
 
+    is_on_top = "json_extract(state, '$.on_top')"
+    """The condition that the state says so, as it is indexed."""
+
     def __init__(self, database: Sql) -> None:
         self._database = database
 
@@ -114,7 +117,7 @@ class SessionManager(BaseSessionManager):
 
     async def on_top(self) -> list[Session]:
         rows = await self._database.fetch_all(
-            f"SELECT {COLUMNS} FROM sessions WHERE json_extract(state, '$.on_top')"
+            f"SELECT {COLUMNS} FROM sessions WHERE {self.is_on_top}"
             " AND archived_at IS NULL AND deleted_at IS NULL ORDER BY updated_at DESC, id DESC"
         )
         return [session_from(row) for row in rows]

@@ -75,3 +75,8 @@ class Statements(ABC):
 
         What is read from here on stays true. Called before anything of a session is changed.
         """
+
+
+def marks(values: Sequence[object]) -> str:
+    """The places of values within `IN (…)`; of none, nothing is in it."""
+    return ", ".join("?" * len(values)) or "NULL"

@@ -49,6 +49,7 @@ async def usage_by(
             f"{unit}, sum(answers), sum(prompt_tokens), sum(eval_tokens), sum(eval_seconds),"
             " sum(first_token_seconds) / nullif(sum(first_tokens), 0) FROM usage_by_day"
         )
+        having = " HAVING sum(answers) > 0"
     else:
         columns = (
             f"{_KEYS[unit]}, count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(eval_tokens), 0),"
@@ -56,9 +57,10 @@ async def usage_by(
             " avg(CAST(json_extract(usage, '$.first_token_seconds') AS DOUBLE PRECISION))"
             " FROM messages WHERE usage IS NOT NULL AND finished_at >= :since"
         )
+        having = ""
     order = "1 DESC" if unit == "day" else "coalesce(sum(prompt_tokens), 0) + coalesce(sum(eval_tokens), 0) DESC"
     rows = await database.fetch_all(
-        f"SELECT {columns} GROUP BY 1 ORDER BY {order} LIMIT :limit",
+        f"SELECT {columns} GROUP BY 1{having} ORDER BY {order} LIMIT :limit",
         {"since": since or 0.0, "limit": limit},
     )
     return [

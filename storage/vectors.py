@@ -165,10 +165,19 @@ class VectorIndex:
         self._matrix[[self._places[owner] for owner in owners]] = vectors
 
     def _scaled(self, vector: Sequence[float] | Vector) -> Vector:
-        array = np.asarray(vector, np.float32)
-        if array.shape != (self.dimension,):
-            raise ValueError(f"The space {self.space} has {self.dimension} dimensions.")
-        length = float(np.linalg.norm(array))
-        if not np.isfinite(length) or length == 0:
-            raise ValueError("A vector has to be finite and not zero.")
-        return array / np.float32(length)
+        return scaled(vector, self.space, self.dimension)
+
+
+def scaled(vector: Sequence[float] | Vector, space: str, dimension: int) -> Vector:
+    """A vector of a space at the length 1.
+
+    Raises:
+        ValueError: It has another dimension than the space, is zero, or is not finite.
+    """
+    array = np.asarray(vector, np.float32)
+    if array.shape != (dimension,):
+        raise ValueError(f"The space {space} has {dimension} dimensions.")
+    length = float(np.linalg.norm(array))
+    if not np.isfinite(length) or length == 0:
+        raise ValueError("A vector has to be finite and not zero.")
+    return array / np.float32(length)
