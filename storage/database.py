@@ -117,6 +117,11 @@ class Database(Sql):
                 await self._writer.rollback()
                 raise
 
+    async def data_version(self) -> int:
+        """A number that changes when another process has written, and not when this one has."""
+        [(version,)] = await self.write("PRAGMA data_version")
+        return int(version)
+
     async def backup(self, path: Path) -> None:
         """Copy the database, as of now, to a new file at `path`, while others read and write.
 

@@ -34,6 +34,11 @@ class Batch:
         """Note a statement that changes exactly one row."""
         self._changes.append((sql, parameters))
 
+    @property
+    def changes(self) -> Sequence[tuple[str, Sequence[Any]]]:
+        """The statements, with their parameters."""
+        return self._changes
+
     async def write(self, transaction: Statements) -> None:
         """Run what was noted, in order.
 

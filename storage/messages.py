@@ -56,8 +56,10 @@ class Messages(BaseMessages):
         tool_calls: Sequence[ToolCall] = (),
         tool_call_id: str | None = None,
         created_at: float | None = None,
+        message_id: str | None = None,
     ) -> Message:
-        values = await _values(
+        values = await self._values(
+            message_id=message_id,
             session_id=session_id,
             role=role,
             content=content,
@@ -112,7 +114,7 @@ class Messages(BaseMessages):
                 " WHERE session_id = ? AND shown AND position > ? RETURNING id",
                 (session_id, position),
             )
-            values = await _values(
+            values = await self._values(
                 session_id=session_id,
                 role=role,
                 content=content,
@@ -293,16 +295,13 @@ class Messages(BaseMessages):
 
     async def interrupt_abandoned(self) -> list[Message]:
         streaming = await self._database.fetch_all(
-            "SELECT id, owner FROM messages WHERE finish = 'streaming'"
+            "SELECT id, owner, created_at FROM messages WHERE finish = 'streaming'"
         )
-        if not streaming:
-            return []
-        writers = {owner for _, owner in streaming if owner}
-        living = await asyncio.to_thread(lambda: {one for one in writers if owners.lives(one)})
+        gone = await asyncio.to_thread(
+            lambda: [one for one, owner, at in streaming if not (owner and self._lives(owner, at))]
+        )
         abandoned: list[Message] = []
-        for message_id, owner in streaming:
-            if owner in living:
-                continue
+        for message_id in gone:
             rows = await self._database.write(
                 "UPDATE messages SET finish = 'interrupted', finished_at = ?, owner = NULL"
                 f" WHERE id = ? AND finish = 'streaming' RETURNING {COLUMNS}",
@@ -310,6 +309,52 @@ class Messages(BaseMessages):
             )
             abandoned += [message_from(row) for row in rows]
         return abandoned
+
+    async def _values(
+        self,
+        *,
+        message_id: str | None = None,
+        session_id: str,
+        role: Role,
+        content: str,
+        thinking: str = "",
+        model: str | None = None,
+        finish: Finish,
+        failure: Failure | None,
+        usage: Usage | None = None,
+        tool_calls: Sequence[ToolCall] = (),
+        tool_call_id: str | None,
+        token_count: int | None,
+        created_at: float | None = None,
+    ) -> dict[str, Any]:
+        """The values of a new row; a streaming one is owned by this process."""
+        now = time.time() if created_at is None else created_at
+        streaming = finish is Finish.STREAMING
+        return {
+            "id": message_id or new_id(),
+            "session_id": session_id,
+            "role": role,
+            "content": content,
+            "thinking": thinking,
+            "model": model,
+            "finish": finish,
+            "failure": _json(failure),
+            "usage": _json(usage),
+            "tool_calls": _json(tuple(tool_calls)),
+            "tool_call_id": tool_call_id,
+            "token_count": token_count,
+            "created_at": now,
+            "finished_at": None if streaming else now,
+            "owner": await self._owner() if streaming else None,
+        }
+
+    async def _owner(self) -> str:
+        """Names this process, as the one that writes an answer."""
+        return await asyncio.to_thread(owners.this_process)
+
+    def _lives(self, owner: str, created_at: float) -> bool:
+        """Whether the process that writes an answer, begun at a time, is still there."""
+        return owners.lives(owner)
 
 
 async def take_in(transaction: Statements, session_id: str, messages: Sequence[Message]) -> int:
@@ -367,43 +412,6 @@ _TAKE_IN = """
     LEFT JOIN messages AS parent ON parent.id = wanted.parent_id AND parent.session_id = ?
     WHERE wanted.parent_id IS NULL OR parent.id IS NOT NULL
 """
-
-
-async def _values(
-    *,
-    session_id: str,
-    role: Role,
-    content: str,
-    thinking: str = "",
-    model: str | None = None,
-    finish: Finish,
-    failure: Failure | None,
-    usage: Usage | None = None,
-    tool_calls: Sequence[ToolCall] = (),
-    tool_call_id: str | None,
-    token_count: int | None,
-    created_at: float | None = None,
-) -> dict[str, Any]:
-    """The values of a new row, with a new id; a streaming one is owned by this process."""
-    now = time.time() if created_at is None else created_at
-    streaming = finish is Finish.STREAMING
-    return {
-        "id": new_id(),
-        "session_id": session_id,
-        "role": role,
-        "content": content,
-        "thinking": thinking,
-        "model": model,
-        "finish": finish,
-        "failure": _json(failure),
-        "usage": _json(usage),
-        "tool_calls": _json(tuple(tool_calls)),
-        "tool_call_id": tool_call_id,
-        "token_count": token_count,
-        "created_at": now,
-        "finished_at": None if streaming else now,
-        "owner": await asyncio.to_thread(owners.this_process) if streaming else None,
-    }
 
 
 _APPEND = f"""

@@ -139,10 +139,10 @@ class SessionManager(BaseSessionManager):
         return [session_from(row) for row in rows]
 
     async def archive(self, session_id: str) -> Session:
-        return await self._stamp(session_id, "archived_at", time.time())
+        return await self.stamp(session_id, "archived_at", time.time())
 
     async def unarchive(self, session_id: str) -> Session:
-        return await self._stamp(session_id, "archived_at", None)
+        return await self.stamp(session_id, "archived_at", None)
 
     async def expire(self, before: float) -> int:
         expired = await self._database.write(
@@ -153,10 +153,10 @@ class SessionManager(BaseSessionManager):
         return len(expired)
 
     async def delete(self, session_id: str) -> None:
-        await self._stamp(session_id, "deleted_at", time.time())
+        await self.stamp(session_id, "deleted_at", time.time())
 
     async def restore(self, session_id: str) -> Session:
-        return await self._stamp(session_id, "deleted_at", None)
+        return await self.stamp(session_id, "deleted_at", None)
 
     async def purge_deleted(self, before: float) -> int:
         ids = await self._database.fetch_all(
@@ -248,7 +248,8 @@ class SessionManager(BaseSessionManager):
             )
             return TakenIn(session=session_from(row), new=bool(made), added=added)
 
-    async def _stamp(self, session_id: str, column: str, value: float | None) -> Session:
+    async def stamp(self, session_id: str, column: str, value: float | None) -> Session:
+        """Set the time at which a session was archived or deleted, or take it away."""
         rows = await self._database.write(
             f"UPDATE sessions SET {column} = ?, version = version + 1 WHERE id = ?"
             f" RETURNING {COLUMNS}",

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, cast
 
+from storage.changes import SessionTouched
 from storage.database import Database
 from storage.records import StoreFigures
 from storage.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from storage.changes import Change
+
+LOOK_SECONDS = 0.3
+"""Between two looks whether another process has written."""
+
+WATCHED = 200
+"""Sessions in which it is noticed, the latest."""
 
 
 class SqliteStore(Store):
@@ -26,6 +37,37 @@ class SqliteStore(Store):
         Raises: see `Database.open`.
         """
         return cls(await Database.open(path))
+
+    async def watch(self) -> AsyncIterator[Change]:
+        """See `Store.watch`: SQLite tells that something was changed, and the versions tell what.
+
+        https://www.sqlite.org/pragma.html#pragma_data_version
+        """
+        seen = await self._file.data_version()
+        versions = await self._versions()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            now = await self._file.data_version()
+            if now == seen:
+                continue
+            seen = now
+            before, versions = versions, await self._versions()
+            for session_id, version in versions.items():
+                if before.get(session_id) != version:
+                    yield SessionTouched(session_id)
+            for session_id in before.keys() - versions.keys():
+                yield SessionTouched(session_id)
+
+    async def _versions(self) -> dict[str, object]:
+        """What changes with the latest sessions and the answers that are written in them."""
+        rows = await self._database.fetch_all(
+            "SELECT id, version FROM sessions ORDER BY updated_at DESC LIMIT ?", (WATCHED,)
+        )
+        versions: dict[str, object] = dict(cast("list[tuple[str, object]]", rows))
+        rows = await self._database.fetch_all(
+            "SELECT session_id, length(content) FROM messages WHERE finish = 'streaming'"
+        )
+        return versions | {name: (versions.get(name), length) for name, length in rows}
 
     async def figures(self) -> StoreFigures:
         """See `Store.figures`."""

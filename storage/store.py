@@ -22,9 +22,10 @@ from storage.sessions import SessionManager
 from storage.skills import SkillStore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from types import TracebackType
 
+    from storage.changes import Change
     from storage.postgres.address import Address
     from storage.postgres.vectors import ServerVectorIndex
     from storage.purging import Purged
@@ -60,8 +61,12 @@ class Store(ABC):
         self._loading = asyncio.Lock()
 
     @staticmethod
-    async def open(place: Path | Address) -> Store:
+    async def open(place: Path | Address, *, waiting_in: Path | None = None) -> Store:
         """Open the store in a file or on a server, making it or upgrading it as needed.
+
+        Args:
+            place: The file, or the server's address.
+            waiting_in: The folder for what has to wait while a server is out of reach.
 
         Raises: see `Database.open`, and `PostgresDatabase.open` for a server's address.
         """
@@ -71,7 +76,7 @@ class Store(ABC):
             return await SqliteStore.open_file(place)
         from storage.postgres.store import PostgresStore
 
-        return await PostgresStore.open_address(place)
+        return await PostgresStore.open_address(place, waiting_in)
 
     async def close(self) -> None:
         """Write what is queued and let go of the database.
@@ -117,6 +122,10 @@ class Store(ABC):
         )
         row = await self._database.fetch_one(f"SELECT {any_of}", [entity_id] * len(tables))
         return bool(row and row[0])
+
+    @abstractmethod
+    def watch(self) -> AsyncIterator[Change]:
+        """What other programs change from now on, soon after they do. It never ends by itself."""
 
     @abstractmethod
     async def figures(self) -> StoreFigures:

@@ -36,6 +36,7 @@ DEADLINE_SECONDS = 60.0
 
 SETTINGS = {
     "fsync": "off",
+    # What is acknowledged has to be safe all the same.
     "synchronous_commit": "off",
     "full_page_writes": "off",
     "shared_buffers": "32MB",

@@ -49,8 +49,9 @@ bypassing: ContextVar[bool] = ContextVar("bypassing", default=False)
 class PostgresDatabase(Sql):
     """An open database. Made by `open`; closed by `close`, once.
 
-    While the connection is lost every method raises `ConnectionLostError` at once; whoever keeps
-    the connection calls `found` when it is back.
+    While the connection is lost every method raises `ConnectionLostError` at once. Whoever keeps
+    the connection calls `catch_up` when it is back, and `found` when what waited is written:
+    between the two everybody else waits.
 
     Attributes:
         address: Where it is.
@@ -65,6 +66,8 @@ class PostgresDatabase(Sql):
         self.full_text = PostgresFullText(self)
         self.when_lost: Callable[[], None] = lambda: None
         self._lost = False
+        self._settled = asyncio.Event()
+        self._settled.set()
         self._turn = asyncio.Lock()
         self._writer: psycopg.AsyncConnection | None = None
         self._readers: AsyncConnectionPool | None = None
@@ -110,15 +113,27 @@ class PostgresDatabase(Sql):
         """Whether the connection is lost."""
         return self._lost
 
-    def found(self) -> None:
-        """Let everybody read and write again."""
-        self._lost = False
-
     def lose(self) -> None:
         """Note that the connection is lost."""
+        self._settled.set()
         if not self._lost:
             self._lost = True
             self.when_lost()
+
+    def catch_up(self) -> None:
+        """Let everybody but oneself wait until what had waited is written."""
+        if self._lost:
+            self._settled.clear()
+
+    def found(self) -> None:
+        """Let everybody read and write again."""
+        self._lost = False
+        self._settled.set()
+
+    async def settled(self) -> None:
+        """Wait while somebody catches up."""
+        if not bypassing.get():
+            await self._settled.wait()
 
     async def connect(self) -> psycopg.AsyncConnection:
         """A connection of one's own, which commits each statement.
@@ -136,6 +151,7 @@ class PostgresDatabase(Sql):
 
     async def fetch_all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """See `Sql.fetch_all`."""
+        await self.settled()
         self._check()
         assert self._readers is not None
         for attempt in (1, 2):
@@ -157,8 +173,7 @@ class PostgresDatabase(Sql):
 
     async def write(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """See `Sql.write`. A write of which the connection was lost may have been kept."""
-        async with self._turn:
-            connection = await self._writing()
+        async with self._having_turn() as connection:
             try:
                 return await _run(connection, sql, parameters)
             except psycopg.Error as error:
@@ -167,13 +182,26 @@ class PostgresDatabase(Sql):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Statements]:
         """See `Sql.transaction`."""
-        async with self._turn:
-            connection = await self._writing()
+        async with self._having_turn() as connection:
             try:
                 async with connection.transaction():
                     yield PostgresStatements(self, connection)
             except psycopg.Error as error:
                 raise self._told(error, connection) from error
+
+    @asynccontextmanager
+    async def _having_turn(self) -> AsyncIterator[psycopg.AsyncConnection]:
+        """The connection that writes, for oneself; first come, first served."""
+        while True:
+            await self.settled()
+            await self._turn.acquire()
+            if self._settled.is_set() or bypassing.get():
+                break
+            self._turn.release()  # to whoever catches up
+        try:
+            yield await self._writing()
+        finally:
+            self._turn.release()
 
     async def _writing(self) -> psycopg.AsyncConnection:
         self._check()
@@ -200,6 +228,8 @@ class PostgresDatabase(Sql):
         settings = {
             "search_path": f"{SCHEMA},public",
             "lock_timeout": f"{LOCK_SECONDS}s",
+            # A commit has reached the server's disk when it returns, whatever the server is set to.
+            "synchronous_commit": "on",
             "scrubjay.client": self.client,
         }
         return {

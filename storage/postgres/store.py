@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 from storage.articles import ArticleStore
+from storage.changes import SessionTouched
+from storage.errors import ConnectionLostError
+from storage.messages import Messages
 from storage.postgres.database import SCHEMA, PostgresDatabase
+from storage.postgres.later import Later
+from storage.postgres.link import Link
+from storage.postgres.memories import (
+    PostgresEpisodeStore,
+    PostgresFactStore,
+    PostgresSkillStore,
+)
+from storage.postgres.messages import PostgresMessages
+from storage.postgres.outbox import Outbox
+from storage.postgres.replay import Replay
+from storage.postgres.sessions import PostgresSessionManager
+from storage.postgres.writes import Note
 from storage.records import StoreFigures
 from storage.sessions import SessionManager
 from storage.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from storage.changes import Change
     from storage.postgres.address import Address
     from storage.store import AnyVectorIndex
 
@@ -31,28 +49,87 @@ class PostgresArticleStore(ArticleStore):
     once = "session_id, md5(url)"
 
 
-class PostgresSessionManager(SessionManager):
-    """The sessions on a server."""
-
-    is_on_top = "coalesce(json_extract(state, '$.on_top'), 'false') <> 'false'"
-
-
 class PostgresStore(Store):
     """An open store on a server."""
 
-    def __init__(self, database: PostgresDatabase) -> None:
+    def __init__(self, database: PostgresDatabase, outbox: Outbox | None = None) -> None:
         super().__init__(database)
         self._server = database
+        self._outbox = outbox
+        self._later = later = Later(database, outbox)
+        self._watchers: list[asyncio.Queue[Change]] = []
+        self.sessions = PostgresSessionManager(database, later)
+        self.messages = PostgresMessages(database, later)
+        self.episodes = PostgresEpisodeStore(database, later)
+        self.facts = PostgresFactStore(database, later)
+        self.skills = PostgresSkillStore(database, later)
         self.articles = PostgresArticleStore(database)
-        self.sessions = PostgresSessionManager(database)
+        replay = Replay(
+            database, Messages(database), SessionManager(database), super().set_state
+        )
+        self._link = Link(database, outbox, replay.do, self._tell)
 
     @classmethod
-    async def open_address(cls, address: Address) -> PostgresStore:
+    async def open_address(cls, address: Address, waiting_in: Path | None) -> PostgresStore:
         """Open the database at an address, making its tables or upgrading them as needed.
+
+        Args:
+            address: Where it is.
+            waiting_in: The folder for what has to wait while the server is out of reach. None:
+                such writes fail.
 
         Raises: see `PostgresDatabase.open`.
         """
-        return cls(await PostgresDatabase.open(address))
+        outbox = Outbox(waiting_in, address.name) if waiting_in is not None else None
+        store = cls(await PostgresDatabase.open(address), outbox)
+        try:
+            await store._link.begin()
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def close(self) -> None:
+        """See `Store.close`. What waits goes on waiting on the disk, for the next start."""
+        await self._link.close()
+        try:
+            await super().close()
+        finally:
+            if self._outbox is not None:
+                await self._outbox.close()
+
+    async def watch(self) -> AsyncIterator[Change]:
+        """See `Store.watch`."""
+        changes: asyncio.Queue[Change] = asyncio.Queue()
+        self._watchers.append(changes)
+        try:
+            while True:
+                yield await changes.get()
+        finally:
+            self._watchers.remove(changes)
+
+    def _tell(self, change: Change) -> None:
+        if isinstance(change, SessionTouched):
+            self._later.mirror.forget(change.session_id)
+        for watcher in self._watchers:
+            watcher.put_nowait(change)
+
+    async def state(self, name: str) -> Any:
+        """See `Store.state`. None while the server is out of reach."""
+        try:
+            return await super().state(name)
+        except ConnectionLostError:
+            return None
+
+    async def set_state(self, name: str, value: Any) -> None:
+        """See `Store.set_state`."""
+        set_state = super().set_state
+
+        async def now() -> bool:
+            await set_state(name, value)
+            return True
+
+        await self._later.write(Note(name=name, value=value), now, lambda: True)
 
     async def _load_vectors(self, space: str, dimension: int) -> AnyVectorIndex:
         if not self._server.has_vectors:
@@ -71,7 +148,7 @@ class PostgresStore(Store):
             await self._database.write("SELECT settle()")
         [(size,)] = await self._database.fetch_all(
             "SELECT sum(pg_total_relation_size(oid)) FROM pg_class"
-            " WHERE relnamespace = ?::regnamespace AND relkind = 'r'",
+            " WHERE relnamespace = CAST(? AS regnamespace) AND relkind = 'r'",
             (SCHEMA,),
         )
         return StoreFigures(
