@@ -62,8 +62,7 @@ class Link:
         """Listen no more."""
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait({self._task})
 
     def _lost(self) -> None:
         self._broken.set()
@@ -119,9 +118,10 @@ class Link:
                 sent += 1
             except ConnectionLostError:
                 raise
-            except StorageError as error:
+            except Exception as error:
+                # What can't be done must not keep back what comes after it.
                 log.error("a write that had waited was refused: %s", type(error).__name__)
-                reason = error.message
+                reason = str(error) or type(error).__name__
                 refused += 1
             await self._outbox.done(number, refused=reason)
         # No await since it was seen that nothing waits.

@@ -121,11 +121,13 @@ class Outbox:
                         [(number,)] = await cursor.fetchall()
             if not number:
                 continue
-            taken = file.with_name(f"{file.stem}.taken-{owners.this_process().replace(':', '-')}")
+            # From here on it is this process's: should that die, too, the next one takes it over.
+            taken = self._free(await self._me())
             try:
                 file.rename(taken)
             except FileNotFoundError:
                 continue  # Another process was quicker.
+            file.with_name(f"{file.name}-journal").unlink(missing_ok=True)
             async with aiosqlite.connect(taken) as old:
                 async with old.execute("SELECT write, replaces FROM waiting ORDER BY number") as c:
                     rows = await c.fetchall()
@@ -152,15 +154,17 @@ class Outbox:
 
     async def _open(self) -> aiosqlite.Connection:
         if self._connection is None:
-            me = await asyncio.to_thread(owners.this_process)
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = self._free(me.replace(":", "-"))
+            self._file = self._free(await self._me())
             self._file.touch(mode=0o600)
             connection = await aiosqlite.connect(self._file)
             await connection.execute("PRAGMA synchronous = FULL")
             await connection.executescript(_SCHEMA)
             self._connection = connection
         return self._connection
+
+    async def _me(self) -> str:
+        return (await asyncio.to_thread(owners.this_process)).replace(":", "-")
 
     def _free(self, me: str) -> Path:
         """A name that no other store of this process has taken."""

@@ -234,7 +234,8 @@ async def test_what_the_server_refuses_later_is_told_and_kept_aside(
 
 def slowed(do: Callable[[bytes], object], server: Server, database: str) -> object:
     async def purge_first(data: bytes) -> None:
-        await asyncio.to_thread(server.sql, "DELETE FROM scrubjay.sessions", database)
+        statement = "SET search_path TO scrubjay; DELETE FROM sessions"
+        await asyncio.to_thread(server.sql, statement, database)
         await do(data)  # type: ignore[misc]
 
     return purge_first
