@@ -12,6 +12,7 @@ from engine.afterwards import Afterwards
 from engine.consent import Consent, Decision, pending_calls
 from engine.context.budget import pack
 from engine.context.material import gather
+from engine.elsewhere import Elsewhere
 from engine.events import (
     BranchShown,
     Events,
@@ -27,6 +28,7 @@ from engine.memory.memories import Memories
 from engine.memory.recall import KINDS, Recall
 from engine.models import Models, windowed
 from engine.parameters import effective
+from engine.place import open_store
 from engine.pool import Job, Lane, Pool
 from engine.titles import first_words
 from engine.tools import built_in_tools
@@ -34,7 +36,6 @@ from engine.turn import Turn, Workshop, can_go_on, options_of
 from storage.base import LAST
 from storage.errors import StorageError
 from storage.records import Failure, Finish, Role, TitleOrigin
-from storage.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from engine.workers import Workers
     from storage.articles import Article
     from storage.records import Message, Session
+    from storage.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +81,7 @@ class Engine:
         models: Which model answers.
         memory: What is remembered, beside the conversations themselves.
         pool: The background work.
+        elsewhere: What other programs do with the same store, once it is begun.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class Engine:
         self.events = Events()
         self.pool = Pool(self.events)
         self.library = Library(store, self.events)
+        self.elsewhere = Elsewhere(store, self.events)
         self.models = Models(settings, paths, self.pool, self.events, backends)
         self._store = store
         self._embedder_failed = False
@@ -132,7 +136,7 @@ class Engine:
         Raises:
             StorageError: The database can't be used; the error says what to do.
         """
-        store = await Store.open(paths.database_file)
+        store = await open_store(settings, paths)
         try:
             engine = cls(settings, paths, store, backends)
             for message in await store.messages.interrupt_abandoned():
@@ -493,6 +497,7 @@ class Engine:
 
     async def close(self) -> None:
         """End everything in order: turns keep what they have, writes are drained, then the rest."""
+        await self.elsewhere.close()
         await self.pool.close()
         for turns in tuple(self._turns.values()):
             for turn in tuple(turns):

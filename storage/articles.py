@@ -15,8 +15,8 @@ from storage.ranking import RANKED_AT_MOST
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from storage.sql import Row, Sql
     from storage.records import Span
+    from storage.sql import Row, Sql
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,7 +145,8 @@ class ArticleStore:
         rows = await self._database.fetch_all(
             f"SELECT {_ARTICLE} FROM articles AS article"
             " JOIN sessions AS session ON session.id = article.session_id"
-            " WHERE session.user_id IS ? AND substr(article.url, 1, 8) = 'session:' ORDER BY article.key",
+            " WHERE session.user_id IS ? AND substr(article.url, 1, 8) = 'session:'"
+            " ORDER BY article.key",
             [user_id],
         )
         return [_article(row) for row in rows]

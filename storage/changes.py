@@ -1,4 +1,4 @@
-"""What a store tells whoever watches it: that somebody else changed something, or is out of reach."""
+"""What a store tells whoever watches it: what others changed, and that it is out of reach."""
 
 from __future__ import annotations
 

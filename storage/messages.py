@@ -406,8 +406,8 @@ _TAKE_IN = """
         id, session_id, parent_id, position, shown, role, content, thinking, model, finish,
         failure, usage, tool_calls, tool_call_id, token_count, created_at, finished_at
     )
-    SELECT ?, ?, wanted.parent_id, coalesce(parent.position + 1, 0), FALSE, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-        ?, ?, ?
+    SELECT ?, ?, wanted.parent_id, coalesce(parent.position + 1, 0), FALSE, ?, ?, ?, ?, ?, ?, ?, ?,
+        ?, ?, ?, ?
     FROM (SELECT ? AS parent_id) AS wanted
     LEFT JOIN messages AS parent ON parent.id = wanted.parent_id AND parent.session_id = ?
     WHERE wanted.parent_id IS NULL OR parent.id IS NOT NULL

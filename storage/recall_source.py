@@ -14,8 +14,8 @@ from storage.sql import marks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from storage.sql import Sql
     from storage.records import Message
+    from storage.sql import Sql
 
 _MESSAGE: Final = ", ".join(f"message.{name}" for name in COLUMNS.split(", "))
 
@@ -162,7 +162,8 @@ class RecallSource:
         """Never bring these messages back again."""
         async with self._database.transaction() as transaction:
             await transaction.execute_many(
-                "INSERT INTO unrecalled VALUES (?) ON CONFLICT DO NOTHING", [(one,) for one in message_ids]
+                "INSERT INTO unrecalled VALUES (?) ON CONFLICT DO NOTHING",
+                [(one,) for one in message_ids],
             )
 
 

@@ -15,8 +15,8 @@ from storage.sql import marks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from storage.sql import Sql
     from storage.query import Query
+    from storage.sql import Sql
 
 ROUNDS = (300, 1_500, 6_000)
 """How many messages are looked at, the newest first, until there are some sessions. So a query that

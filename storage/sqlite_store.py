@@ -11,7 +11,7 @@ from storage.records import StoreFigures
 from storage.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from storage.changes import Change
@@ -38,7 +38,7 @@ class SqliteStore(Store):
         """
         return cls(await Database.open(path))
 
-    async def watch(self) -> AsyncIterator[Change]:
+    async def watch(self) -> AsyncGenerator[Change, None]:
         """See `Store.watch`: SQLite tells that something was changed, and the versions tell what.
 
         https://www.sqlite.org/pragma.html#pragma_data_version

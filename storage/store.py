@@ -11,6 +11,7 @@ import msgspec
 
 from storage.articles import ArticleStore
 from storage.episodes import EpisodeStore
+from storage.errors import ServerRefusedError
 from storage.facts import FactStore
 from storage.message_vectors import MessageVectors
 from storage.messages import Messages
@@ -22,7 +23,7 @@ from storage.sessions import SessionManager
 from storage.skills import SkillStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
     from types import TracebackType
 
     from storage.changes import Change
@@ -74,8 +75,13 @@ class Store(ABC):
             from storage.sqlite_store import SqliteStore
 
             return await SqliteStore.open_file(place)
-        from storage.postgres.store import PostgresStore
-
+        try:
+            from storage.postgres.store import PostgresStore
+        except ImportError as error:
+            raise ServerRefusedError(
+                "What talks to PostgreSQL is not installed here.",
+                "Run `pip install 'scrubjay[postgres]'`, or take url out of the settings.",
+            ) from error
         return await PostgresStore.open_address(place, waiting_in)
 
     async def close(self) -> None:
@@ -124,7 +130,7 @@ class Store(ABC):
         return bool(row and row[0])
 
     @abstractmethod
-    def watch(self) -> AsyncIterator[Change]:
+    def watch(self) -> AsyncGenerator[Change, None]:
         """What other programs change from now on, soon after they do. It never ends by itself."""
 
     @abstractmethod

@@ -52,13 +52,18 @@ async def usage_by(
         having = " HAVING sum(answers) > 0"
     else:
         columns = (
-            f"{_KEYS[unit]}, count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(eval_tokens), 0),"
+            f"{_KEYS[unit]}, count(*),"
+            " coalesce(sum(prompt_tokens), 0), coalesce(sum(eval_tokens), 0),"
             " coalesce(sum(eval_seconds), 0.0),"
             " avg(CAST(json_extract(usage, '$.first_token_seconds') AS DOUBLE PRECISION))"
             " FROM messages WHERE usage IS NOT NULL AND finished_at >= :since"
         )
         having = ""
-    order = "1 DESC" if unit == "day" else "coalesce(sum(prompt_tokens), 0) + coalesce(sum(eval_tokens), 0) DESC"
+    order = (
+        "1 DESC"
+        if unit == "day"
+        else "coalesce(sum(prompt_tokens), 0) + coalesce(sum(eval_tokens), 0) DESC"
+    )
     rows = await database.fetch_all(
         f"SELECT {columns} GROUP BY 1{having} ORDER BY {order} LIMIT :limit",
         {"since": since or 0.0, "limit": limit},

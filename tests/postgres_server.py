@@ -190,20 +190,25 @@ class Server:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"},
-                **({} if user is None else {"user": user.pw_uid, "group": user.pw_gid}),
-                **({} if user is None else {"extra_groups": []}),
+                user=user and user.pw_uid,
+                group=user and user.pw_gid,
+                extra_groups=user and [],
             )
 
     def _readable(self, bin_dir: Path) -> Path:
         assert self._user is not None
-        there = subprocess.run(
-            [bin_dir / "postgres", "--version"],
-            capture_output=True,
-            check=False,
-            user=self._user.pw_uid,
-            group=self._user.pw_gid,
-            extra_groups=[],
-        ) if os.access(bin_dir, os.X_OK) and _others_may_enter(bin_dir) else None
+        there = (
+            subprocess.run(
+                [bin_dir / "postgres", "--version"],
+                capture_output=True,
+                check=False,
+                user=self._user.pw_uid,
+                group=self._user.pw_gid,
+                extra_groups=[],
+            )
+            if os.access(bin_dir, os.X_OK) and _others_may_enter(bin_dir)
+            else None
+        )
         if there is not None and there.returncode == 0:
             return bin_dir
         copy = Path(tempfile.gettempdir()) / self._folder.name / "program"

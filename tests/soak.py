@@ -318,7 +318,9 @@ class Soak:
 
     async def lock(self) -> None:
         """Let another process keep the database for itself for a moment."""
-        await asyncio.to_thread(_lock, self._store._database.path, self._chance.uniform(0.05, 0.4))
+        await asyncio.to_thread(
+            _lock, self._chat.engine.paths.database_file, self._chance.uniform(0.05, 0.4)
+        )
 
     # How it does that
 

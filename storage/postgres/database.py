@@ -141,9 +141,7 @@ class PostgresDatabase(Sql):
         Raises: see `open`.
         """
         try:
-            connection = await psycopg.AsyncConnection.connect(
-                self.address.url, **self._options()
-            )
+            connection = await psycopg.AsyncConnection.connect(self.address.url, **self._options())
         except psycopg.Error as error:
             raise errors.from_connecting(error, self.address) from error
         await self._configure(connection)

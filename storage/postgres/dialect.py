@@ -38,7 +38,7 @@ def translated(sql: str) -> str:
             parts[place] = part.replace("%", "%%")
             continue
         for pattern, spelling in _SPELLINGS:
-            part = pattern.sub(spelling, part)  # noqa: PLW2901
+            part = pattern.sub(spelling, part)
         parts[place] = part
     return "".join(parts)
 

@@ -45,7 +45,7 @@ def from_postgres(
         connection: What it was raised on.
     """
     broken = connection is not None and (connection.closed or connection.broken)
-    if isinstance(error, _GONE) or broken or not error.sqlstate and _is_connection(error):
+    if isinstance(error, _GONE) or broken or (not error.sqlstate and _is_connection(error)):
         return lost(address)
     match error:
         case postgres.DiskFull():

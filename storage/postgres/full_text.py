@@ -49,9 +49,7 @@ class PostgresFullText(FullText):
 
     def beginnings(self, searched: Searched, words: Sequence[Sequence[str]]) -> Match:
         """See `FullText.beginnings`."""
-        wanted = " && ".join(
-            f"({' || '.join(['phrase(?, TRUE)'] * len(one))})" for one in words
-        )
+        wanted = " && ".join(f"({' || '.join(['phrase(?, TRUE)'] * len(one))})" for one in words)
         return _match(searched, wanted, [beginning for one in words for beginning in one])
 
     async def counts(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from storage.changes import ConnectionChanged
 from storage.errors import ConnectionLostError
 from storage.postgres import errors
 from storage.postgres.mirror import Mirror
@@ -12,6 +13,7 @@ from storage.postgres.writes import encoded
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from storage.changes import Change
     from storage.postgres.database import PostgresDatabase
     from storage.postgres.outbox import Outbox
     from storage.postgres.writes import AnyWrite
@@ -26,8 +28,11 @@ class Later:
         mirror: What can be read then.
     """
 
-    def __init__(self, database: PostgresDatabase, outbox: Outbox | None) -> None:
+    def __init__(
+        self, database: PostgresDatabase, outbox: Outbox | None, tell: Callable[[Change], None]
+    ) -> None:
         self.mirror = Mirror()
+        self._tell = tell
         self._database = database
         self._outbox = outbox
 
@@ -56,11 +61,10 @@ class Later:
         if self._outbox is None or result is None:
             raise errors.lost(self._database.address)
         await self._outbox.put(encoded(write), replaces=write.replaces)
+        self._tell(ConnectionChanged(lost=True, waiting=self._outbox.waiting))
         return result
 
-    async def read(
-        self, now: Callable[[], Awaitable[T]], meanwhile: Callable[[], T | None]
-    ) -> T:
+    async def read(self, now: Callable[[], Awaitable[T]], meanwhile: Callable[[], T | None]) -> T:
         """Read from the server or, while it is out of reach, from what was seen lately."""
         try:
             return await now()

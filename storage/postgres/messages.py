@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -49,9 +50,7 @@ class PostgresMessages(Messages):
             self._later.mirror.forget(session_id)
         message = await self._later.write(
             write,
-            lambda: super(PostgresMessages, self).append(
-                session_id, parent_id=parent_id, **said
-            ),
+            lambda: super(PostgresMessages, self).append(session_id, parent_id=parent_id, **said),
             lambda: self._provisional(write),
         )
         self._later.mirror.appended(message)
@@ -92,10 +91,8 @@ class PostgresMessages(Messages):
         return message
 
     async def set_token_count(self, message_id: str, tokens: int) -> None:
-        try:
+        with suppress(ConnectionLostError):  # It will be counted again.
             await super().set_token_count(message_id, tokens)
-        except ConnectionLostError:
-            pass  # It will be counted again.
 
     async def get(self, message_id: str) -> Message | None:
         return await self._later.read(

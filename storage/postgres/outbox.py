@@ -128,9 +128,9 @@ class Outbox:
             except FileNotFoundError:
                 continue  # Another process was quicker.
             file.with_name(f"{file.name}-journal").unlink(missing_ok=True)
-            async with aiosqlite.connect(taken) as old:
-                async with old.execute("SELECT write, replaces FROM waiting ORDER BY number") as c:
-                    rows = await c.fetchall()
+            everything = "SELECT write, replaces FROM waiting ORDER BY number"
+            async with aiosqlite.connect(taken) as old, old.execute(everything) as cursor:
+                rows = await cursor.fetchall()
             connection = await self._open()
             await connection.executemany(
                 "INSERT INTO waiting (write, replaces) VALUES (?, ?)", rows

@@ -27,7 +27,7 @@ from storage.sessions import SessionManager
 from storage.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from storage.changes import Change
@@ -56,17 +56,15 @@ class PostgresStore(Store):
         super().__init__(database)
         self._server = database
         self._outbox = outbox
-        self._later = later = Later(database, outbox)
         self._watchers: list[asyncio.Queue[Change]] = []
+        self._later = later = Later(database, outbox, self._tell)
         self.sessions = PostgresSessionManager(database, later)
         self.messages = PostgresMessages(database, later)
         self.episodes = PostgresEpisodeStore(database, later)
         self.facts = PostgresFactStore(database, later)
         self.skills = PostgresSkillStore(database, later)
         self.articles = PostgresArticleStore(database)
-        replay = Replay(
-            database, Messages(database), SessionManager(database), super().set_state
-        )
+        replay = Replay(database, Messages(database), SessionManager(database), super().set_state)
         self._link = Link(database, outbox, replay.do, self._tell)
 
     @classmethod
@@ -98,7 +96,7 @@ class PostgresStore(Store):
             if self._outbox is not None:
                 await self._outbox.close()
 
-    async def watch(self) -> AsyncIterator[Change]:
+    async def watch(self) -> AsyncGenerator[Change, None]:
         """See `Store.watch`."""
         changes: asyncio.Queue[Change] = asyncio.Queue()
         self._watchers.append(changes)

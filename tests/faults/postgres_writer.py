@@ -1,6 +1,6 @@
 """A process that appends to a session on a server, and tells each message when it is kept.
 
-    python -m tests.faults.postgres_writer URL FOLDER
+python -m tests.faults.postgres_writer URL FOLDER
 """
 
 from __future__ import annotations

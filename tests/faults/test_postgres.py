@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 DEADLINE_SECONDS = 60.0
 
 
-async def opened(place: Address, tmp_path: Path) -> Store:
+async def opened(place: Path | Address, tmp_path: Path) -> Store:
     return await Store.open(place, waiting_in=tmp_path / "waiting")
 
 
@@ -177,8 +177,9 @@ async def test_what_waited_when_a_process_was_killed_is_sent_by_the_next(
             writer.stdin.write("go on\n")
             writer.stdin.flush()
             acknowledged = [(await asyncio.to_thread(writer.stdout.readline)).strip()]
-            for _ in range(9):
-                acknowledged.append((await asyncio.to_thread(writer.stdout.readline)).strip())
+            acknowledged += [
+                (await asyncio.to_thread(writer.stdout.readline)).strip() for _ in range(9)
+            ]
             writer.send_signal(signal.SIGKILL)
             writer.wait(DEADLINE_SECONDS)
         finally:
@@ -264,9 +265,7 @@ async def test_two_programs_append_at_once_and_nothing_is_lost_or_doubled(
         said = [f"{number}" for number in range(200)]
         await asyncio.gather(
             *(
-                (one, other)[number % 2].messages.append(
-                    session.id, role=Role.USER, content=text
-                )
+                (one, other)[number % 2].messages.append(session.id, role=Role.USER, content=text)
                 for number, text in enumerate(said)
             )
         )
@@ -303,14 +302,14 @@ async def test_branches_and_appends_of_two_programs_leave_one_whole_conversation
         async def put_between(number: int) -> None:
             await other.messages.insert(root.id, role=Role.TOOL, content=f"tool {number}")
 
-        def state(number: int) -> object:
-            return one.sessions.set_state(session.id, f"key {number}", number)
+        async def note(number: int) -> None:
+            await one.sessions.set_state(session.id, f"key {number}", number)
 
         await asyncio.gather(
             *(
-                change(number)  # type: ignore[misc]
+                change(number)
                 for number in range(25)
-                for change in (retry, go_on, put_between, state)
+                for change in (retry, go_on, put_between, note)
             )
         )
         every = await one.messages.every(session.id, limit=1_000)
@@ -339,7 +338,7 @@ async def test_what_one_program_writes_another_hears(
 
         async def hear(store: Store, changes: list[Change]) -> None:
             async for change in store.watch():
-                changes.append(change)
+                changes += [change]
 
         async def until_heard() -> None:
             deadline = time.monotonic() + DEADLINE_SECONDS
@@ -393,8 +392,9 @@ async def test_after_a_lost_connection_everything_may_have_changed(
         heard: list[Change] = []
 
         async def hear() -> None:
+            nonlocal heard
             async for change in store.watch():
-                heard.append(change)
+                heard += [change]
 
         hearing = asyncio.create_task(hear())
         sent = told_back(store)

@@ -1,4 +1,4 @@
-"""Memories in an SQLite file: of an older schema, and gone from the disk when they are forgotten."""
+"""Memories in an SQLite file: of an older schema, and gone from the disk when forgotten."""
 
 from __future__ import annotations
 

@@ -6,19 +6,20 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING
 
+from storage.vectors import Neighbour, Vector, VectorIndex
 from tests.storage.every_store.test_vectors import random_vectors
 
 if TYPE_CHECKING:
     import pytest
 
     from storage.store import Store
-    from storage.vectors import Neighbour, Vector
 
 
 async def test_an_addition_waits_for_the_search_that_reads_the_matrix(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index = await store.vectors("tiny", 8)
+    assert isinstance(index, VectorIndex)
     await index.add(random_vectors(50))
     reading, go_on = threading.Event(), threading.Event()
     nearest_of = index._nearest

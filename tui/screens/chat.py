@@ -164,6 +164,7 @@ class ChatScreen(Screen[None]):
 
     def _find_model(self) -> None:
         self._engine.models.find()
+        self._engine.elsewhere.begin()
         if self._engine.settings.memory.recall:
             self._engine.load_memory()
 
@@ -175,7 +176,7 @@ class ChatScreen(Screen[None]):
                 self.run_worker(self._mark_unread(message.session_id, True), group="unread")
             case SettingsChanged(settings=settings):
                 self._follow(settings)
-            case SessionDeleted(session_id=session_id):
+            case SessionDeleted(session_id=session_id, elsewhere=False):
                 self._deleted.append(session_id)
             case SessionChanged(session=session) if session.id in self._deleted:
                 self._deleted.remove(session.id)

@@ -22,6 +22,7 @@ from engine.events import (
     AnswerRead,
     BranchShown,
     CallsBegun,
+    ChangedElsewhere,
     ConsentNeeded,
     Event,
     MessageAdded,
@@ -36,7 +37,7 @@ from engine.llm.base import ModelError
 from engine.parameters import Parameters, parameters_of
 from engine.pins import can_be_pinned, pinned_ids
 from storage.errors import StorageError
-from storage.records import Role
+from storage.records import Finish, Role
 from tui.harmless import visible
 from tui.widgets.completions import MOST, Completions
 from tui.widgets.composer import Composer
@@ -123,6 +124,9 @@ class Conversation(Vertical):
         self._session_id: str | None = None
         self._missed: list[Event] | None = None
         """What happens in a session while it is being opened."""
+
+        self._growing: set[str] = set()
+        """The answers here that another program writes."""
 
         self._put_off: set[str] = set()
         """The calls that the user wants to decide on later, until another session is shown."""
@@ -675,6 +679,8 @@ class Conversation(Vertical):
                 self._turned()
             case SessionChanged(session=session):
                 self._show(session, self.last)
+            case ChangedElsewhere(session=session, last=last):
+                self._changed_elsewhere(session, last)
             case SessionDeleted():
                 self.run_worker(self.new(), group="open", exclusive=True)
             case _:
@@ -690,6 +696,30 @@ class Conversation(Vertical):
         self.composer.forget_history()
         self.add_class("-begun")
         self.call_later(self._turned)
+
+    def _changed_elsewhere(self, session: Session, last: Sequence[Message]) -> None:
+        """Take in what another program said here; where the branch is another, read it anew."""
+        places = {message.position: message for message in last}
+        end = self.last.position if self.last is not None else -1
+        same = self.last is None or (
+            (there := places.get(end)) is not None and there.id == self.last.id
+        )
+        if not same or (places and min(places) > end + 1):
+            self._moved = True
+            self.run_worker(self._reload(), group="reload")
+            return
+        ours = {turn.answer.id for turn in self._engine.turns(session.id)}
+        for message in last:
+            if message.id in ours:
+                continue
+            if message.position > end:
+                self._added(message, None)
+            elif message.finish is Finish.STREAMING or message.id in self._growing:
+                self.transcript.replace(message)
+                if message.position == end:
+                    self.last = message
+        self._growing = {one.id for one in last if one.finish is Finish.STREAMING}
+        self._show(session, self.last)
 
     def _turned(self) -> None:
         self._show_status()

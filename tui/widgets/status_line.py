@@ -13,6 +13,7 @@ from engine.events import (
     AnswerDelta,
     AnswerEnded,
     AnswerRead,
+    ConnectionChanged,
     ContextPacked,
     Event,
     MessageAdded,
@@ -100,7 +101,7 @@ class StatusLine(Widget):
 
     def _hear(self, event: Event) -> None:
         match event:
-            case ModelChanged():
+            case ModelChanged() | ConnectionChanged():
                 self.refresh()
             case ContextPacked(session_id=session_id, packed=packed):
                 self._used[session_id] = Used(packed.tokens, packed.window, packed.exact)
@@ -146,11 +147,20 @@ class StatusLine(Widget):
         """The line, its left cut if there is no room for both sides."""
         state = self._state()
         off = Content.styled("recall off", "$text-warning") if self.forgetful else None
-        left = Content("  ").join(part for part in (self._model(), state, off) if part is not None)
+        parts = (self._server(), self._model(), state, off)
+        left = Content("  ").join(part for part in parts if part is not None)
         right = self._context_use()
         room = self.size.width - right.cell_length - 1
         left = left.truncate(max(0, room), ellipsis=True)
         return left.pad_right(max(0, room - left.cell_length) + 1) + right
+
+    def _server(self) -> Content | None:
+        """Said while the server that keeps everything is out of reach."""
+        connection = self._engine.elsewhere.connection
+        if connection is None:
+            return None
+        waiting = f" · {connection.waiting:,} to send" if connection.waiting else ""
+        return Content.styled(f"✖ server out of reach{waiting}", "$text-error")
 
     @property
     def _turn(self) -> Turn | None:

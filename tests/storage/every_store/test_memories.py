@@ -8,6 +8,7 @@ import pytest
 
 from storage.errors import SkillExistsError, StorageError, UnknownMemoryError
 from storage.records import Role
+
 if TYPE_CHECKING:
     from storage.records import Episode
     from storage.store import Store
