@@ -63,7 +63,7 @@ async def examine(paths: Paths) -> list[Finding]:
         looks.insert(1, _openai(settings))
     models = await asyncio.gather(*looks)
     disk, log = await asyncio.to_thread(lambda: (_disk(paths), _log(paths)))
-    return [read, await _database(paths), *models, disk, log]
+    return [read, await _database(settings, paths), *models, disk, log]
 
 
 async def repair(paths: Paths) -> tuple[Repaired, Path]:
@@ -108,7 +108,9 @@ def _settings(paths: Paths) -> tuple[Settings, Finding]:
     return settings, _ok("settings", there)
 
 
-async def _database(paths: Paths) -> Finding:
+async def _database(settings: Settings, paths: Paths) -> Finding:
+    if settings.storage.url:
+        return await _server(settings, paths)
     from storage.store import Store
 
     file = paths.database_file
@@ -129,6 +131,24 @@ async def _database(paths: Paths) -> Finding:
     return _ok(
         "database",
         f"{file}: sessions: {figures.sessions:,}, messages: {figures.messages:,}, {size:.1f} MB",
+    )
+
+
+async def _server(settings: Settings, paths: Paths) -> Finding:
+    from engine.place import open_store, waiting
+
+    try:
+        async with await open_store(settings, paths) as store:
+            figures = await store.figures()
+            vectors = store.compares_vectors
+    except StorageError as error:
+        kept = await asyncio.to_thread(waiting, paths)
+        text = f"{error.message} Writes that wait for it are in {kept}." if kept else error.message
+        return _problem("database", text, error.next_step)
+    return _ok(
+        "database",
+        f"{figures.path}: sessions: {figures.sessions:,}, messages: {figures.messages:,},"
+        f" {figures.database_bytes / 1e6:.1f} MB, {'with' if vectors else 'without'} pgvector",
     )
 
 

@@ -12,9 +12,11 @@ from storage.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from storage.changes import Change
+    from storage.sql import Statements
 
 LOOK_SECONDS = 0.3
 """Between two looks whether another process has written."""
@@ -37,6 +39,13 @@ class SqliteStore(Store):
         Raises: see `Database.open`.
         """
         return cls(await Database.open(path))
+
+    def filling(self) -> AbstractAsyncContextManager[Statements]:
+        """See `Store.filling`."""
+        return self._database.transaction()
+
+    async def filled(self) -> None:
+        """See `Store.filled`. SQLite gives the next key by itself."""
 
     async def watch(self) -> AsyncGenerator[Change, None]:
         """See `Store.watch`: SQLite tells that something was changed, and the versions tell what.

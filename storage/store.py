@@ -24,13 +24,14 @@ from storage.skills import SkillStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
     from storage.changes import Change
     from storage.postgres.address import Address
     from storage.postgres.vectors import ServerVectorIndex
     from storage.purging import Purged
-    from storage.sql import Sql
+    from storage.sql import Sql, Statements
     from storage.usage import Unit, UsageRow
     from storage.vectors import VectorIndex
 
@@ -128,6 +129,24 @@ class Store(ABC):
         )
         row = await self._database.fetch_one(f"SELECT {any_of}", [entity_id] * len(tables))
         return bool(row and row[0])
+
+    @property
+    def database(self) -> Sql:
+        """What everything is kept in."""
+        return self._database
+
+    @property
+    def compares_vectors(self) -> bool:
+        """Whether a server does what else is done in memory: compare vectors."""
+        return False
+
+    @abstractmethod
+    def filling(self) -> AbstractAsyncContextManager[Statements]:
+        """A transaction that writes rows as they are in another store, keys and counts too."""
+
+    @abstractmethod
+    async def filled(self) -> None:
+        """Let new rows come after those that were written by `filling`."""
 
     @abstractmethod
     def watch(self) -> AsyncGenerator[Change, None]:

@@ -80,6 +80,7 @@ def _run(options: argparse.Namespace) -> int:
             return run(chat(options, settings, paths))
 
         from tui.command_line import ask, backup, memory, models, purge, recall, sessions, stats
+        from tui.command_line import storage as stores
 
         command = {
             "ask": ask.ask,
@@ -92,6 +93,7 @@ def _run(options: argparse.Namespace) -> int:
             "context": stats.context,
             "backup": backup.backup,
             "purge": purge.purge,
+            "storage": stores.storage,
         }
         return run(command[options.command](options, settings, paths))
     except CommandError as error:

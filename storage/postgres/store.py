@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from storage.articles import ArticleStore
 from storage.changes import SessionTouched
+from storage.copying import copy
 from storage.errors import ConnectionLostError
 from storage.messages import Messages
 from storage.postgres.database import SCHEMA, PostgresDatabase
@@ -24,20 +28,25 @@ from storage.postgres.sessions import PostgresSessionManager
 from storage.postgres.writes import Note
 from storage.records import StoreFigures
 from storage.sessions import SessionManager
+from storage.sqlite_store import SqliteStore
 from storage.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, AsyncIterator
     from pathlib import Path
 
     from storage.changes import Change
     from storage.postgres.address import Address
+    from storage.sql import Statements
     from storage.store import AnyVectorIndex
 
 TABLES = (
     *("sessions", "messages", "program_state", "figures", "usage_by_day", "episodes", "facts"),
     *("skills", "vectors", "articles", "citations", "unrecalled"),
 )
+
+KEYED = ("sessions", "articles", "episodes", "facts", "skills")
+"""Those whose keys the server counts by itself."""
 
 UNSETTLED = 1_000
 """Changes of counts that may wait to be summed."""
@@ -95,6 +104,29 @@ class PostgresStore(Store):
         finally:
             if self._outbox is not None:
                 await self._outbox.close()
+
+    @property
+    def compares_vectors(self) -> bool:
+        """See `Store.compares_vectors`."""
+        return self._server.has_vectors
+
+    @asynccontextmanager
+    async def filling(self) -> AsyncIterator[Statements]:
+        """See `Store.filling`."""
+        async with self._database.transaction() as transaction:
+            await transaction.execute("SELECT set_config('scrubjay.copying', 'yes', TRUE)")
+            yield transaction
+
+    async def filled(self) -> None:
+        """See `Store.filled`."""
+        counters = {table: ("key", f"{table}_key_seq") for table in KEYED}
+        counters |= {"messages": ("key", "messages_key"), "vectors": ("rowid", "vectors_rowid")}
+        for table, (column, counter) in counters.items():
+            await self._database.write(
+                f"SELECT setval('{counter}', coalesce(max({column}), 0) + 1, FALSE) FROM {table}"
+            )
+        await self._database.write("SELECT settle()")
+        await self.vacuum(analyze=True)
 
     async def watch(self) -> AsyncGenerator[Change, None]:
         """See `Store.watch`."""
@@ -162,10 +194,10 @@ class PostgresStore(Store):
         await self.vacuum()
         return False
 
-    async def vacuum(self) -> bool:
+    async def vacuum(self, *, analyze: bool = False) -> bool:
         """See `Store.vacuum`. The room is free for what comes next."""
         for table in TABLES:
-            await self._database.write(f"VACUUM {table}")
+            await self._database.write(f"VACUUM {'ANALYZE' if analyze else ''} {table}")
         return False
 
     async def check(self) -> list[str]:
@@ -177,5 +209,16 @@ class PostgresStore(Store):
         return [f"The session {session_id} counts its messages wrong." for (session_id,) in rows]
 
     async def backup(self, path: Path) -> None:
-        """See `Store.backup`."""
-        raise NotImplementedError
+        """See `Store.backup`. It is a copy in a file, and can be copied back."""
+        if await asyncio.to_thread(path.exists):
+            raise FileExistsError(f"{path} is there already; a backup overwrites nothing.")
+        part = path.with_name(path.name + ".part")
+        part.unlink(missing_ok=True)
+        try:
+            if not await asyncio.to_thread(path.parent.is_dir):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path.parent)
+            async with await SqliteStore.open_file(part) as file:
+                await copy(self, file)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
