@@ -42,8 +42,6 @@ SETTINGS = {
     "shared_buffers": "32MB",
     "max_connections": "60",
     "autovacuum": "off",
-    "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
     "restart_after_crash": "on",
 }
 
@@ -65,8 +63,11 @@ def programs(*, vectors: bool = False) -> Path | None:
 class Server:
     """A server in a folder of its own, on a port of its own."""
 
-    def __init__(self, bin_dir: Path) -> None:
+    def __init__(self, bin_dir: Path, *, durable: bool = False) -> None:
         self._bin = bin_dir
+        self._settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
+        if not durable:
+            self._settings |= SETTINGS
         self._user = _unprivileged()
         self._folder = Path(tempfile.mkdtemp(prefix="scrubjay-postgres-"))
         self._process: subprocess.Popen[bytes] | None = None
@@ -127,7 +128,7 @@ class Server:
             return cursor.fetchall() if cursor.description else []
 
     def start(self) -> None:
-        settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        settings = [f"--{name}={value}" for name, value in self._settings.items()]
         self._process = self._popen(
             *("postgres", "-D", str(self.data), "-p", str(self.port), *settings)
         )
@@ -255,9 +256,9 @@ def _unprivileged() -> pwd.struct_passwd | None:
 
 
 @contextlib.contextmanager
-def running(bin_dir: Path) -> Iterator[Server]:
-    """A server for the length of the block."""
-    server = Server(bin_dir)
+def running(bin_dir: Path, *, durable: bool = False) -> Iterator[Server]:
+    """A server for the length of the block; a durable one is set as servers usually are."""
+    server = Server(bin_dir, durable=durable)
     try:
         yield server
     finally:

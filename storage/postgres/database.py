@@ -225,6 +225,8 @@ class PostgresDatabase(Sql):
     def _options(self) -> dict[str, Any]:
         settings = {
             "search_path": f"{SCHEMA},public",
+            # What is looked for has to be known when a query is planned.
+            "plan_cache_mode": "force_custom_plan",
             "lock_timeout": f"{LOCK_SECONDS}s",
             # A commit has reached the server's disk when it returns, whatever the server is set to.
             "synchronous_commit": "on",
