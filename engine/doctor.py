@@ -74,11 +74,18 @@ async def repair(paths: Paths) -> tuple[Repaired, Path]:
     Returns: What was saved, and where the old file is kept.
 
     Raises:
-        StorageError: There is no database, nothing of it can be read, or the disk fails.
+        StorageError: There is no database, or it is on a server, nothing of it can be read, or
+            the disk fails.
     """
     from storage.errors import from_os
     from storage.repair import repair
 
+    settings, _ = await asyncio.to_thread(_settings, paths)
+    if settings.storage.url:
+        raise StorageError(
+            f"Everything is kept at {settings.storage.url}: there is no file to repair.",
+            "Whoever keeps the server restores it from a backup.",
+        )
     file = paths.database_file
     if not await asyncio.to_thread(file.exists):
         raise StorageError(f"There is no database {file}.", "Nothing has to be repaired.")

@@ -148,8 +148,7 @@ class Server:
     def kill(self) -> None:
         """Kill the server and all its processes, as a power cut would."""
         assert self._process is not None
-        everything = [psutil.Process(self._process.pid)]
-        everything += everything[0].children(recursive=True)
+        everything = self._processes()
         for process in everything:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -167,6 +166,23 @@ class Server:
                     process.kill()
                     killed += 1
         return killed
+
+    def freeze(self) -> None:
+        """Stop all processes of the server where they are; their connections stay open."""
+        for process in self._processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        for process in self._processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        assert self._process is not None
+        postmaster = psutil.Process(self._process.pid)
+        return [postmaster, *postmaster.children(recursive=True)]
 
     def close(self) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -7,6 +7,8 @@ program writes stays in order; what several programs write is ordered by the ser
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
@@ -71,6 +73,7 @@ class PostgresDatabase(Sql):
         self._turn = asyncio.Lock()
         self._writer: psycopg.AsyncConnection | None = None
         self._readers: AsyncConnectionPool | None = None
+        self._reading: set[psycopg.AsyncConnection] = set()
 
     @classmethod
     async def open(cls, address: Address) -> PostgresDatabase:
@@ -120,6 +123,13 @@ class PostgresDatabase(Sql):
             self._lost = True
             self.when_lost()
 
+    def cut(self) -> None:
+        """Break every connection: the server does not answer, and nobody is to wait for it."""
+        for connection in (*self._reading, *([self._writer] if self._writer else [])):
+            if not connection.closed:
+                with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as one:
+                    one.shutdown(socket.SHUT_RDWR)
+
     def catch_up(self) -> None:
         """Let everybody but oneself wait until what had waited is written."""
         if self._lost:
@@ -156,7 +166,11 @@ class PostgresDatabase(Sql):
             connection: psycopg.AsyncConnection | None = None
             try:
                 async with self._readers.connection() as connection:
-                    return await _run(connection, sql, parameters)
+                    self._reading.add(connection)
+                    try:
+                        return await _run(connection, sql, parameters)
+                    finally:
+                        self._reading.discard(connection)
             except (psycopg.Error, PoolTimeout) as error:
                 told = errors.from_postgres(error, self.address, connection)
                 if not isinstance(told, ConnectionLostError):

@@ -27,6 +27,9 @@ CHANNEL = "scrubjay"
 FIRST_SECONDS, LONGEST_SECONDS = 0.1, 5.0
 """Between two attempts to connect."""
 
+BEAT_SECONDS, SILENT_SECONDS = 5.0, 5.0
+"""How often the server is asked whether it is there, and how long it may take to say so."""
+
 log = logging.getLogger(__name__)
 
 
@@ -142,7 +145,15 @@ class Link:
                 await hearing
 
     async def _hear(self, listener: psycopg.AsyncConnection) -> None:
-        async for notice in listener.notifies():
-            client, _, session_id = notice.payload.partition(" ")
-            if client != self._database.client:
-                self._tell(SessionTouched(session_id))
+        while True:
+            async for notice in listener.notifies(timeout=BEAT_SECONDS):
+                client, _, session_id = notice.payload.partition(" ")
+                if client != self._database.client:
+                    self._tell(SessionTouched(session_id))
+            try:
+                async with asyncio.timeout(SILENT_SECONDS):
+                    await listener.execute("SELECT 1")
+            except TimeoutError:
+                # The machine is there and the server does not answer: it will not say goodbye.
+                self._database.cut()
+                return

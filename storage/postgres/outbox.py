@@ -20,6 +20,9 @@ MOST = 5_000
 
 MOST_BYTES = 64_000_000
 
+_open_files: set[Path] = set()
+"""Those that stores of this process use."""
+
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS waiting (
         number INTEGER PRIMARY KEY AUTOINCREMENT, write BLOB NOT NULL, replaces TEXT
@@ -123,6 +126,7 @@ class Outbox:
                 continue
             # From here on it is this process's: should that die, too, the next one takes it over.
             taken = self._free(await self._me())
+            _open_files.add(taken)
             try:
                 file.rename(taken)
             except FileNotFoundError:
@@ -137,6 +141,7 @@ class Outbox:
             )
             await connection.commit()
             taken.unlink()
+            _open_files.discard(taken)
             self.waiting += number
             adopted += number
         return adopted
@@ -149,6 +154,7 @@ class Outbox:
             [(refused,)] = await cursor.fetchall()
         await self._connection.close()
         self._connection = None
+        _open_files.discard(self._file)
         if not self.waiting and not refused:
             self._file.unlink(missing_ok=True)
 
@@ -157,6 +163,7 @@ class Outbox:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = self._free(await self._me())
             self._file.touch(mode=0o600)
+            _open_files.add(self._file)
             connection = await aiosqlite.connect(self._file)
             await connection.execute("PRAGMA synchronous = FULL")
             await connection.executescript(_SCHEMA)
@@ -177,6 +184,7 @@ class Outbox:
         files = []
         for file in sorted(self._folder.glob(f"{self._prefix}*.db")):
             pid, started, _ = file.stem.removeprefix(self._prefix).split("-")
-            if not owners.lives(f"{pid}:{started}"):
+            mine = f"{pid}:{started}" == owners.this_process()
+            if file not in _open_files if mine else not owners.lives(f"{pid}:{started}"):
                 files.append(file)
         return files

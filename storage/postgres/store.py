@@ -191,14 +191,13 @@ class PostgresStore(Store):
 
     async def scrub(self, *, everything: bool = True) -> bool:
         """See `Store.scrub`. What the server keeps in its log and backups is out of reach."""
-        await self.vacuum()
-        return False
+        return await self.vacuum()
 
     async def vacuum(self, *, analyze: bool = False) -> bool:
         """See `Store.vacuum`. The room is free for what comes next."""
         for table in TABLES:
             await self._database.write(f"VACUUM {'ANALYZE' if analyze else ''} {table}")
-        return False
+        return True
 
     async def check(self) -> list[str]:
         """See `Store.check`. The server looks after its files; this looks after the counts."""

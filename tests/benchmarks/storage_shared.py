@@ -12,7 +12,6 @@ import statistics
 import time
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.elsewhere import Elsewhere
@@ -27,6 +26,7 @@ from tests.postgres_server import programs, running
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
 MESSAGES = 100_000
 """By default; a million takes the server ten minutes to index."""

@@ -256,6 +256,42 @@ async def test_without_an_outbox_a_write_fails_while_the_server_is_away(postgres
         assert await texts(store, session.id) == []
 
 
+async def test_a_server_that_does_not_answer_is_given_up_and_loses_nothing(
+    postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.postgres.link.BEAT_SECONDS", 0.1)
+    monkeypatch.setattr("storage.postgres.link.SILENT_SECONDS", 0.5)
+    monkeypatch.setattr("storage.postgres.database.CONNECT_SECONDS", 2)
+    async with await opened(postgres.cleared(), tmp_path) as store:
+        session = await store.sessions.create()
+        sent = told_back(store)
+        postgres.freeze()
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                for number in range(3):
+                    await store.messages.append(session.id, role=Role.USER, content=str(number))
+        finally:
+            postgres.thaw()
+        await back(store, sent)
+        assert await texts(store, session.id) == ["0", "1", "2"]
+
+
+async def test_what_waited_in_a_store_that_was_closed_is_sent_by_the_next(
+    postgres: Server, tmp_path: Path
+) -> None:
+    address = postgres.cleared()
+    async with await opened(address, tmp_path) as store:
+        session = await store.sessions.create()
+        await asyncio.to_thread(postgres.stop)
+        try:
+            await store.messages.append(session.id, role=Role.USER, content="later")
+        finally:
+            await store.close()
+            await asyncio.to_thread(postgres.start)
+    async with await opened(address, tmp_path) as store:
+        assert await texts(store, session.id) == ["later"]
+
+
 async def test_two_programs_append_at_once_and_nothing_is_lost_or_doubled(
     postgres: Server, tmp_path: Path
 ) -> None:

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def shared(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> tuple[str, Settings]:
+def shared(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Settings]:
     if request.param == "sqlite":
         return "sqlite", settings()
     return "postgres", on(request.getfixturevalue("postgres"), monkeypatch)
