@@ -23,6 +23,7 @@ NEVER_ASKED = {
     "encoding.spec.whatwg.org",
     "info.arxiv.org",
     "www.mediawiki.org",
+    "www.postgresql.org",
     "www.rfc-editor.org",
     "www.rssboard.org",
     "www.sqlite.org",
