@@ -241,6 +241,8 @@ class PostgresDatabase(Sql):
             "search_path": f"{SCHEMA},public",
             # What is looked for has to be known when a query is planned.
             "plan_cache_mode": "force_custom_plan",
+            # What was held is read as it is then, and not as it was before.
+            "default_transaction_isolation": "read\\ committed",
             "lock_timeout": f"{LOCK_SECONDS}s",
             # A commit has reached the server's disk when it returns, whatever the server is set to.
             "synchronous_commit": "on",
@@ -292,7 +294,9 @@ class PostgresDatabase(Sql):
     ) -> None:
         if not scripts:
             return
-        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}".encode())
+        [(missing,)] = await _run(connection, "SELECT to_regnamespace(?) IS NULL", (SCHEMA,))
+        if missing:
+            await connection.execute(f"CREATE SCHEMA {SCHEMA}".encode())
         letters = await self._letters(connection)
         for script in scripts:
             text = await asyncio.to_thread(script.read_text, encoding="utf-8")

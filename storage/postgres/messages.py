@@ -46,13 +46,13 @@ class PostgresMessages(Messages):
             parent_id=None if last else parent_id,
             **said,
         )
-        if not last:
-            self._later.mirror.forget(session_id)
         message = await self._later.write(
             write,
             lambda: super(PostgresMessages, self).append(session_id, parent_id=parent_id, **said),
             lambda: self._provisional(write),
         )
+        if not last:
+            self._later.mirror.forget(session_id)
         self._later.mirror.appended(message)
         return message
 

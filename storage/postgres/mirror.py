@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from storage.records import Message, Session
 
 SESSIONS = 200
-MESSAGES = 2_000
+MESSAGES = 1_000
 
 
 class Mirror:

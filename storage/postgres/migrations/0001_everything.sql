@@ -36,11 +36,15 @@ LANGUAGE sql STABLE PARALLEL SAFE RETURN to_char(to_timestamp(at), 'YYYY-MM-DD')
 -- Words. The text is folded here and not by a text search configuration or by `unaccent`: what is
 -- a word and which letters are the same has to be as in the SQLite store, on every server.
 
+-- U+001A and a digit stand for what a text can't hold; see `dialect.py`.
 -- {letters} is a collation that knows the letters of all scripts.
 CREATE FUNCTION folded(text text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN regexp_replace(
     regexp_replace(
-        lower(normalize(text, NFKD) COLLATE {letters}),
+        lower(
+            normalize(replace(replace(text, E'\x1a0', ' '), E'\x1a1', ' '), NFKD)
+            COLLATE {letters}
+        ),
         '[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]', '', 'g'
     ) COLLATE {letters},
     '[^[:alnum:]]+', ' ', 'g'

@@ -60,6 +60,12 @@ async def test_case_and_diacritics_make_no_difference(store: Store) -> None:
         assert await found(store, query) == [cafe], query
 
 
+async def test_characters_that_no_text_should_have_part_words(store: Store) -> None:
+    session = await say(store, "acorn\x1ahidden\x1bby jays")
+    for query in ("acorn", "hidden", '"hidden by jays"'):
+        assert await found(store, query) == [session], query
+
+
 async def test_a_phrase_is_words_side_by_side(store: Store) -> None:
     exact = await say(store, "a red llama rests")
     await say(store, "a llama that is red")
