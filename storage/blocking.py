@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open(place: Path | Address) -> Iterator[Blocking]:
-    """The store in a file or on a server, made or upgraded as needed, and closed at the end of the block.
+    """The store in a file or on a server, made or upgraded as needed, closed after the block.
 
     Raises:
         RuntimeError: An event loop runs in this thread; use `storage.store.Store.open` there.

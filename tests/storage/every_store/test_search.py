@@ -61,7 +61,7 @@ async def test_case_and_diacritics_make_no_difference(store: Store) -> None:
 
 
 async def test_characters_that_no_text_should_have_part_words(store: Store) -> None:
-    session = await say(store, "acorn\x1ahidden\x1bby jays")
+    session = await say(store, "acorn\x00hidden\x1aby jays")
     for query in ("acorn", "hidden", '"hidden by jays"'):
         assert await found(store, query) == [session], query
 
