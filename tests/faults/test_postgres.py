@@ -339,7 +339,9 @@ async def test_branches_and_appends_of_two_programs_leave_one_whole_conversation
             await other.messages.insert(root.id, role=Role.TOOL, content=f"tool {number}")
 
         async def note(number: int) -> None:
-            await one.sessions.set_state(session.id, f"key {number}", number)
+            for store in (one, other):
+                key = f"key {number} {store is one}"
+                await store.sessions.set_state(session.id, key, number)
 
         await asyncio.gather(
             *(
@@ -354,7 +356,7 @@ async def test_branches_and_appends_of_two_programs_leave_one_whole_conversation
         assert [message.position for message in shown] == list(range(len(shown)))
         assert [message.parent_id for message in shown] == [None, *(m.id for m in shown[:-1])]
         assert (await one.sessions.known(session.id)).message_count == len(shown)
-        assert len((await one.sessions.known(session.id)).state) == 25
+        assert len((await one.sessions.known(session.id)).state) == 50
         assert await one.check() == []
 
 
