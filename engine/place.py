@@ -28,12 +28,17 @@ async def open_store(settings: Settings, paths: Paths) -> Store:
     url = settings.storage.url
     if not url:
         return await Store.open(paths.database_file)
-    return await Store.open(await _address(url), waiting_in=paths.state_dir / WAITING)
+    return await Store.open(await _address(url), waiting_in=waiting_in(paths))
+
+
+def waiting_in(paths: Paths) -> Path:
+    """The folder of writes that wait for a server."""
+    return paths.state_dir / WAITING
 
 
 def waiting(paths: Paths) -> Path | None:
     """The folder with writes that wait for a server, if there are any."""
-    folder = paths.state_dir / WAITING
+    folder = waiting_in(paths)
     return folder if folder.is_dir() and any(folder.iterdir()) else None
 
 

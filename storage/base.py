@@ -208,6 +208,23 @@ class BaseMessages(ABC):
         """
 
     @abstractmethod
+    async def ask(
+        self, session_id: str, *, content: str, model: str | None, parent_id: ParentId = LAST
+    ) -> tuple[Message, Message]:
+        """Add a question, and the answer that is being written to it: both, or neither.
+
+        Args:
+            session_id: Where.
+            content: The question.
+            model: Who will answer, as `provider:name`, as far as that is known.
+            parent_id: What the question follows, as for `append`.
+
+        Raises:
+            UnknownSessionError: The session is not there.
+            UnknownMessageError: The parent is not in it.
+        """
+
+    @abstractmethod
     async def insert(
         self,
         after: str,

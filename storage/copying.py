@@ -46,6 +46,9 @@ class Table(msgspec.Struct, frozen=True):
     truths: frozenset[str] = frozenset()
     """Columns that hold yes or no."""
 
+    heavy: bool = False
+    """Its rows are held one at a time."""
+
 
 def _of(name: str, record: type[msgspec.Struct], *more: str, truths: Sequence[str] = ()) -> Table:
     columns = ("key", *record.__struct_fields__, *more)
@@ -55,7 +58,14 @@ def _of(name: str, record: type[msgspec.Struct], *more: str, truths: Sequence[st
 # In this order: what refers to something comes after it.
 TABLES = (
     _of("sessions", Session),
+    Table("images", ("sha256", "kept_at", "bytes"), ("sha256",), ("sha256",), heavy=True),
     _of("messages", Message, "shown", "owner", truths=["shown"]),
+    Table(
+        "image_uses",
+        ("sha256", "message_id"),
+        ("sha256", "message_id"),
+        ("sha256", "message_id"),
+    ),
     _of("articles", Article),
     Table(
         "citations",
@@ -180,7 +190,7 @@ async def _rows(
         found = await store.database.fetch_all(
             f"SELECT {', '.join(table.columns)} FROM {table.name} WHERE {beyond} {own}"
             f" ORDER BY {order} LIMIT ?",
-            (*after, *([MARK] if own else []), BATCH),
+            (*after, *([MARK] if own else []), 1 if table.heavy else BATCH),
         )
         if not found:
             return

@@ -249,6 +249,17 @@ class InMemoryMessages(BaseMessages):
         self._set_shown(session_id, [*path, message.id], now)
         return message
 
+    async def ask(
+        self, session_id: str, *, content: str, model: str | None, parent_id: ParentId = LAST
+    ) -> tuple[Message, Message]:
+        question = await self.append(
+            session_id, role=Role.USER, content=content, parent_id=parent_id
+        )
+        answer = await self.append(
+            session_id, role=Role.ASSISTANT, content="", model=model, finish=Finish.STREAMING
+        )
+        return question, answer
+
     async def insert(
         self,
         after: str,

@@ -84,6 +84,45 @@ class Messages(BaseMessages):
             raise unknown_session(session_id)
         return message_from(rows[0])
 
+    async def ask(
+        self,
+        session_id: str,
+        *,
+        ids: tuple[str, str] | None = None,
+        content: str,
+        model: str | None,
+        parent_id: ParentId = LAST,
+        created_at: float | None = None,
+    ) -> tuple[Message, Message]:
+        """See `BaseMessages.ask`. Their ids and their time may be given, as for `append`."""
+        question_id, answer_id = ids or (None, None)
+        question = await self._values(
+            message_id=question_id,
+            session_id=session_id,
+            role=Role.USER,
+            content=content,
+            created_at=created_at,
+        )
+        answer = await self._values(
+            message_id=answer_id,
+            session_id=session_id,
+            role=Role.ASSISTANT,
+            content="",
+            model=model,
+            finish=Finish.STREAMING,
+            created_at=created_at,
+        )
+        async with self._database.transaction() as transaction:
+            await transaction.hold([session_id])
+            if parent_id is not LAST:
+                await cut_after(transaction, session_id, parent_id)
+            rows = [
+                row for one in (question, answer) for row in await transaction.execute(_APPEND, one)
+            ]
+        if not rows:
+            raise unknown_session(session_id)
+        return message_from(rows[0]), message_from(rows[1])
+
     async def insert(
         self,
         after: str,
@@ -319,12 +358,12 @@ class Messages(BaseMessages):
         content: str,
         thinking: str = "",
         model: str | None = None,
-        finish: Finish,
-        failure: Failure | None,
+        finish: Finish = Finish.COMPLETE,
+        failure: Failure | None = None,
         usage: Usage | None = None,
         tool_calls: Sequence[ToolCall] = (),
-        tool_call_id: str | None,
-        token_count: int | None,
+        tool_call_id: str | None = None,
+        token_count: int | None = None,
         created_at: float | None = None,
     ) -> dict[str, Any]:
         """The values of a new row; a streaming one is owned by this process."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from storage.images import forget_unused
 from storage.memory import as_json
 from storage.records import Session
 from storage.sessions import session_from
@@ -92,6 +93,7 @@ class Purging:
                 )
                 counts[table] = len(gone)
                 owners += [id for (id,) in gone]
+            await forget_unused(transaction)
         return Purged(**counts), owners
 
     async def copies(self, session_ids: Sequence[str], others: Sequence[Path]) -> list[Path]:

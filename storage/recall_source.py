@@ -148,13 +148,19 @@ class RecallSource:
 
     async def may_tell(self, message_ids: Sequence[str], *, in_session: str) -> set[str]:
         """Those of these messages that belong to a session's person and are not left out."""
+        row = await self._database.fetch_one(
+            "SELECT user_id FROM sessions WHERE id = ?", (in_session,)
+        )
+        return await self.told_by(message_ids, row[0] if row else None)
+
+    async def told_by(self, message_ids: Sequence[str], user_id: str | None) -> set[str]:
+        """Those of these messages that belong to a person and are not left out."""
         rows = await self._database.fetch_all(
             "SELECT message.id FROM messages AS message"
             " JOIN sessions AS session ON session.id = message.session_id"
-            f" WHERE message.id IN ({marks(message_ids)})"
-            " AND session.user_id IS (SELECT user_id FROM sessions WHERE id = ?)"
+            f" WHERE message.id IN ({marks(message_ids)}) AND session.user_id IS ?"
             " AND message.id NOT IN (SELECT message_id FROM unrecalled)",
-            (*message_ids, in_session),
+            (*message_ids, user_id),
         )
         return {message_id for (message_id,) in rows}
 

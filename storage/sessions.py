@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from storage import images
 from storage.base import BaseSessionManager, unknown_message, unknown_session
 from storage.errors import SessionExistsError, StaleSessionError
 from storage.ids import new_id
@@ -235,7 +236,9 @@ class SessionManager(BaseSessionManager):
             added = 0
             shown = None
             async for batch in messages:
+                kept = await images.take_in(transaction, batch)
                 added += await take_in(transaction, session.id, [one.message for one in batch])
+                await images.forget_unused(transaction, kept)
                 for placed in batch:
                     if placed.message.id == end:
                         went_on_here = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from typing import TYPE_CHECKING, cast
 
 from storage.changes import SessionTouched
@@ -39,6 +40,12 @@ class SqliteStore(Store):
         Raises: see `Database.open`.
         """
         return cls(await Database.open(path))
+
+    @property
+    def derived(self) -> Path:
+        """See `Store.derived`."""
+        path = self._file.path
+        return path.with_name(f"{path.name}-derived")
 
     def filling(self) -> AbstractAsyncContextManager[Statements]:
         """See `Store.filling`."""
@@ -97,6 +104,7 @@ class SqliteStore(Store):
         indexes = ["facts_index", "episodes_index", "skills_index"]
         if everything:
             indexes += ["messages_index", "titles_index", "articles_index"]
+            await asyncio.to_thread(shutil.rmtree, self.derived, ignore_errors=True)
         return await self._file.scrub(indexes, copies=everything)
 
     async def vacuum(self) -> bool:

@@ -13,6 +13,7 @@ from storage.articles import ArticleStore
 from storage.episodes import EpisodeStore
 from storage.errors import ServerRefusedError
 from storage.facts import FactStore
+from storage.images import Images
 from storage.message_vectors import MessageVectors
 from storage.messages import Messages
 from storage.purging import Purging
@@ -51,6 +52,7 @@ class Store(ABC):
         self._database = database
         self.sessions = SessionManager(database)
         self.messages = Messages(database)
+        self.images = Images(database)
         self.search = Search(database)
         self.recall_source = RecallSource(database)
         self.message_vectors = MessageVectors(database)
@@ -84,6 +86,14 @@ class Store(ABC):
                 "Run `pip install 'scrubjay[postgres]'`, or take url out of the settings.",
             ) from error
         return await PostgresStore.open_address(place, waiting_in)
+
+    @property
+    def derived(self) -> Path | None:
+        """A folder, there or not, for what can be made anew from what is kept here.
+
+        `scrub` removes it. None where there is no place for it.
+        """
+        return None
 
     async def close(self) -> None:
         """Write what is queued and let go of the database.

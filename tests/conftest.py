@@ -26,6 +26,14 @@ def pytest_unconfigure() -> None:
     faulthandler.dump_traceback_later(END_SECONDS, exit=True, file=sys.__stderr__ or 2)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many inputs the fuzzers tried."""
+    from tests.fuzz import tried
+
+    if said := tried.summary():
+        terminalreporter.write_line(said)
+
+
 @pytest.fixture(scope="session")
 def ollama_host() -> Iterator[str]:
     """The `host:port` of a real Ollama server: the developer's in OLLAMA_HOST, else the tests' own.

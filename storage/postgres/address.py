@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from urllib.parse import unquote, urlsplit
+import os
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
@@ -59,6 +60,19 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     def database(self) -> str:
         """The database, as far as the URL names one."""
         return unquote(urlsplit(self.url).path.lstrip("/")) or self.user
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The servers that may be connected to; of a socket on this machine, its folder or ""."""
+        parts = urlsplit(self.url)
+        asked = parse_qs(parts.query)
+        environ = os.environ
+        told = [
+            *(asked.get("hostaddr", [])[-1:] or asked.get("host", [])[-1:]),
+            unquote(parts.hostname or ""),
+            *(environ.get("PGHOSTADDR", ""), environ.get("PGHOST", "")),
+        ]
+        return tuple(next(filter(None, told), "").split(","))
 
     @property
     def name(self) -> str:

@@ -16,10 +16,11 @@ from storage.base import LAST
 from storage.errors import ConnectionLostError
 from storage.ids import new_id
 from storage.messages import Messages
-from storage.postgres.writes import Append, Checkpoint, End
-from storage.records import Finish, Message
+from storage.postgres.writes import Append, Ask, Checkpoint, End
+from storage.records import Finish, Message, Role
 
 if TYPE_CHECKING:
+    from storage.base import ParentId
     from storage.postgres.later import Later
     from storage.sql import Sql
 
@@ -55,6 +56,43 @@ class PostgresMessages(Messages):
             self._later.mirror.forget(session_id)
         self._later.mirror.appended(message)
         return message
+
+    async def ask(
+        self,
+        session_id: str,
+        *,
+        ids: tuple[str, str] | None = None,
+        content: str,
+        model: str | None,
+        parent_id: ParentId = LAST,
+        created_at: float | None = None,
+    ) -> tuple[Message, Message]:
+        write = Ask(
+            session_id=session_id,
+            ids=ids or (new_id(), new_id()),
+            content=content,
+            model=model,
+            follows_last=parent_id is LAST,
+            parent_id=None if parent_id is LAST else parent_id,
+            created_at=created_at or time.time(),
+        )
+        question, answer = await self._later.write(
+            write,
+            lambda: super(PostgresMessages, self).ask(
+                session_id,
+                ids=write.ids,
+                content=content,
+                model=model,
+                parent_id=parent_id,
+                created_at=write.created_at,
+            ),
+            lambda: self._begun(write),
+        )
+        if not write.follows_last:
+            self._later.mirror.forget(session_id)
+        self._later.mirror.appended(question)
+        self._later.mirror.appended(answer)
+        return question, answer
 
     async def insert(self, after: str, **said: Any) -> Message:
         message = await super().insert(after, **said)
@@ -150,13 +188,10 @@ class PostgresMessages(Messages):
 
         None where it is not known what it would follow.
         """
-        session = self._later.mirror.session(write.session_id)
-        if session is None or not write.follows_last:
+        place = self._place(write)
+        if place is None:
             return None
-        position = session.message_count
-        before = self._later.mirror.page(session.id, position - 1, position)
-        if before is None:
-            return None
+        position, parent_id = place
         values = {
             name: getattr(write, name)
             for name in Message.__struct_fields__
@@ -165,10 +200,51 @@ class PostgresMessages(Messages):
         return Message(
             id=write.message_id,
             position=position,
-            parent_id=before[0].id if before else None,
+            parent_id=parent_id,
             finished_at=None if write.finish is Finish.STREAMING else write.created_at,
             **values,
         )
+
+    def _begun(self, write: Ask) -> tuple[Message, Message] | None:
+        """What a question that waits and its answer will most likely be, as `_provisional`."""
+        place = self._place(write)
+        if place is None:
+            return None
+        position, parent_id = place
+        question = Message(
+            id=write.ids[0],
+            session_id=write.session_id,
+            position=position,
+            parent_id=parent_id,
+            role=Role.USER,
+            content=write.content,
+            finish=Finish.COMPLETE,
+            created_at=write.created_at,
+            finished_at=write.created_at,
+        )
+        answer = msgspec.structs.replace(
+            question,
+            id=write.ids[1],
+            position=position + 1,
+            parent_id=question.id,
+            role=Role.ASSISTANT,
+            content="",
+            model=write.model,
+            finish=Finish.STREAMING,
+            finished_at=None,
+        )
+        return question, answer
+
+    def _place(self, write: Append | Ask) -> tuple[int, str | None] | None:
+        """The position of what is appended and what it follows, as far as was seen."""
+        session = self._later.mirror.session(write.session_id)
+        if session is None or not write.follows_last:
+            return None
+        position = session.message_count
+        before = self._later.mirror.page(session.id, position - 1, position)
+        if before is None:
+            return None
+        return position, before[0].id if before else None
 
     def _finished(self, message_id: str, said: dict[str, Any]) -> Message | None:
         message = self._later.mirror.message(message_id)

@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 
 SESSIONS = 200
 MESSAGES = 1_000
+IMAGE_BYTES = 32_000_000
 
 
 class Mirror:
-    """The latest sessions and messages that this program has seen."""
+    """The latest sessions, messages and images that this program has seen."""
 
     def __init__(self) -> None:
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._messages: OrderedDict[str, Message] = OrderedDict()
         self._shown: dict[tuple[str, int], str] = {}
+        self._images: OrderedDict[str, bytes] = OrderedDict()
 
     def saw_session(self, session: Session) -> None:
         """Note a session as it is now."""
@@ -41,6 +43,13 @@ class Mirror:
             _, old = self._messages.popitem(last=False)
             if self._shown.get((old.session_id, old.position)) == old.id:
                 del self._shown[old.session_id, old.position]
+
+    def saw_image(self, sha256: str, data: bytes) -> None:
+        """Note an image."""
+        self._images[sha256] = data
+        self._images.move_to_end(sha256)
+        while sum(map(len, self._images.values())) > IMAGE_BYTES:
+            self._images.popitem(last=False)
 
     def appended(self, message: Message) -> None:
         """Note a message that was appended, and is the last of its session."""
@@ -83,6 +92,10 @@ class Mirror:
     def message(self, message_id: str) -> Message | None:
         """A message, if it was seen."""
         return self._messages.get(message_id)
+
+    def image(self, sha256: str) -> bytes | None:
+        """The bytes of an image, if it was seen."""
+        return self._images.get(sha256)
 
     def page(self, session_id: str, start: int, stop: int) -> list[Message] | None:
         """The shown messages at these positions; None unless all were seen."""

@@ -18,9 +18,11 @@ from storage.errors import (
 from storage.memory import Batch
 from storage.postgres.writes import (
     Append,
+    Ask,
     Checkpoint,
     Create,
     End,
+    Keep,
     Note,
     Remember,
     Rename,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any
 
+    from storage.images import Images
     from storage.messages import Messages
     from storage.sessions import SessionManager
     from storage.sql import Sql
@@ -46,11 +49,13 @@ class Replay:
         database: Sql,
         messages: Messages,
         sessions: SessionManager,
+        images: Images,
         note: Callable[[str, Any], Awaitable[None]],
     ) -> None:
         self._database = database
         self._messages = messages
         self._sessions = sessions
+        self._images = images
         self._note = note
 
     async def do(self, data: bytes) -> None:
@@ -63,6 +68,8 @@ class Replay:
         match write := decoded(data):
             case Append():
                 await self._append(write)
+            case Ask():
+                await self._ask(write)
             case Checkpoint():
                 with suppress(UnknownMessageError):
                     await self._messages.checkpoint(
@@ -79,22 +86,28 @@ class Replay:
                 await self._sessions.set_state(write.session_id, write.key, write.value)
             case Stamp():
                 await self._sessions.stamp(write.session_id, write.column, write.value)
+            case Keep():
+                await self._images.keep(write.data)
             case Note():
                 await self._note(write.name, write.value)
             case Remember():
                 await self._remember(write)
 
     async def _append(self, write: Append) -> None:
-        said = msgspec.structs.asdict(write)
-        if said.pop("follows_last"):
-            said["parent_id"] = LAST
+        await self._add(write.message_id, self._messages.append(**_said(write)))
+
+    async def _ask(self, write: Ask) -> None:
+        # Both were committed, or neither.
+        await self._add(write.ids[0], self._messages.ask(**_said(write)))
+
+    async def _add(self, message_id: str, adding: Awaitable[object]) -> None:
         try:
-            await self._messages.append(**said)
+            await adding
         except ConnectionLostError:
             raise
         except StorageError:
             # Its id is taken: it was committed before.
-            if await self._messages.get(write.message_id) is None:
+            if await self._messages.get(message_id) is None:
                 raise
 
     async def _end(self, write: End) -> None:
@@ -129,3 +142,10 @@ class Replay:
                     )
                 )
         return False
+
+
+def _said(write: Append | Ask) -> dict[str, Any]:
+    said = msgspec.structs.asdict(write)
+    if said.pop("follows_last"):
+        said["parent_id"] = LAST
+    return said

@@ -12,8 +12,10 @@ from storage.articles import ArticleStore
 from storage.changes import SessionTouched
 from storage.copying import copy
 from storage.errors import ConnectionLostError
+from storage.images import Images
 from storage.messages import Messages
 from storage.postgres.database import SCHEMA, PostgresDatabase
+from storage.postgres.images import PostgresImages
 from storage.postgres.later import Later
 from storage.postgres.link import Link
 from storage.postgres.memories import (
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
 TABLES = (
     *("sessions", "messages", "program_state", "figures", "usage_by_day", "episodes", "facts"),
-    *("skills", "vectors", "articles", "citations", "unrecalled"),
+    *("skills", "vectors", "articles", "citations", "unrecalled", "images", "image_uses"),
 )
 
 KEYED = ("sessions", "articles", "episodes", "facts", "skills")
@@ -69,11 +71,18 @@ class PostgresStore(Store):
         self._later = later = Later(database, outbox, self._tell)
         self.sessions = PostgresSessionManager(database, later)
         self.messages = PostgresMessages(database, later)
+        self.images = PostgresImages(database, later)
         self.episodes = PostgresEpisodeStore(database, later)
         self.facts = PostgresFactStore(database, later)
         self.skills = PostgresSkillStore(database, later)
         self.articles = PostgresArticleStore(database)
-        replay = Replay(database, Messages(database), SessionManager(database), super().set_state)
+        replay = Replay(
+            database,
+            Messages(database),
+            SessionManager(database),
+            Images(database),
+            super().set_state,
+        )
         self._link = Link(database, outbox, replay.do, self._tell)
 
     @classmethod

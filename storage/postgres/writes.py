@@ -42,6 +42,18 @@ class Append(Write, frozen=True, kw_only=True, tag=True):
     created_at: float
 
 
+class Ask(Write, frozen=True, kw_only=True, tag=True):
+    """See `BaseMessages.ask`."""
+
+    session_id: str
+    ids: tuple[str, str]
+    content: str
+    model: str | None = None
+    parent_id: str | None = None
+    follows_last: bool
+    created_at: float
+
+
 class Checkpoint(Write, frozen=True, kw_only=True, tag=True):
     """See `BaseMessages.checkpoint`."""
 
@@ -113,6 +125,12 @@ class Remember(Write, frozen=True, kw_only=True, tag=True):
     changes: list[tuple[str, list[Any]]]
 
 
+class Keep(Write, frozen=True, kw_only=True, tag=True):
+    """See `Images.keep`."""
+
+    data: bytes
+
+
 class Note(Write, frozen=True, kw_only=True, tag=True):
     """See `Store.set_state`."""
 
@@ -126,7 +144,7 @@ class Note(Write, frozen=True, kw_only=True, tag=True):
 
 
 AnyWrite: TypeAlias = (
-    Append | Checkpoint | End | Create | Rename | SetState | Stamp | Remember | Note
+    Append | Ask | Checkpoint | End | Create | Rename | SetState | Stamp | Remember | Keep | Note
 )
 
 _decoder = msgspec.json.Decoder(AnyWrite)

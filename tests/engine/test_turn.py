@@ -11,8 +11,8 @@ from engine.config import ModelSettings, Settings
 from engine.events import AnswerDelta, AnswerEnded, ContextPacked, MessageAdded
 from engine.llm.base import Chunk, ModelError
 from engine.memory.recall import Recall, Recollection
-from engine.pool import Lane
-from storage.errors import DiskFullError, UnknownSessionError
+from engine.pool import JobState, Lane
+from storage.errors import DiskFullError, StorageError, UnknownSessionError
 from storage.records import Finish, Message, Role, Usage
 from storage.store import Store
 from tests.embedded_weights import paths_under
@@ -234,6 +234,19 @@ async def test_closing_keeps_the_partial_answers_and_says_they_were_interrupted(
         ]
 
 
+async def test_what_a_waiting_question_tells_is_noted_though_the_program_ends(
+    tmp_path: Path,
+) -> None:
+    async with running_engine(tmp_path, ScriptedBackend(["So ", asyncio.Event()])) as engine:
+        watch = Watch(engine)
+        turn = await engine.send(None, "first")
+        await watch.until(AnswerDelta)
+        await engine.send(turn.session_id, "Remember that my cat is called Tom.")
+    assert not [job.name for job in engine.pool.jobs() if job.state is JobState.FAILED]
+    async with running_engine(tmp_path) as engine:
+        assert "Tom" in (await engine.memory.search("cat"))[0].text
+
+
 async def test_a_full_disk_at_the_end_is_said_and_the_words_stay_on_the_screen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +262,60 @@ async def test_a_full_disk_at_the_end_is_said_and_the_words_stay_on_the_screen(
         assert answer.failure is not None
         assert answer.failure.kind == "storage"
         assert watch.of(AnswerEnded)[-1].message == answer
+
+
+async def test_an_answer_that_the_disk_did_not_take_is_kept_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.unkept.RETRY_SECONDS", 0.01)
+    async with running_engine(tmp_path, ScriptedBackend(["Words."])) as engine:
+        await fill_the_disk(engine)
+        watch = Watch(engine)
+        turn = await engine.send(None, "Hello")
+        assert (await turn.wait()).finish is Finish.FAILED
+        await make_room(engine)
+        ended = await watch.until(AnswerEnded, lambda event: event.message.failure is None)
+        assert [one.content for one in await kept(engine, turn.session_id)] == ["Hello", "Words."]
+        assert (await kept(engine, turn.session_id))[-1] == ended.message
+        assert ended.message.finish is Finish.COMPLETE
+
+
+async def test_an_answer_that_the_disk_did_not_take_is_tried_once_more_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.unkept.RETRY_SECONDS", 60.0)
+    async with running_engine(tmp_path, ScriptedBackend(["Words."])) as engine:
+        await fill_the_disk(engine)
+        turn = await engine.send(None, "Hello")
+        await turn.wait()
+        await make_room(engine)
+    async with running_engine(tmp_path) as engine:
+        answer = (await kept(engine, turn.session_id))[-1]
+        assert (answer.content, answer.finish) == ("Words.", Finish.COMPLETE)
+
+
+async def fill_the_disk(engine: Engine) -> None:
+    """A stand-in: let the database refuse the end of an answer."""
+    await engine._store._database.write(
+        "CREATE TRIGGER full BEFORE UPDATE OF finish ON messages"
+        " BEGIN SELECT RAISE(ABORT, 'there is no room'); END"
+    )
+
+
+async def make_room(engine: Engine) -> None:
+    await engine._store._database.write("DROP TRIGGER full")
+
+
+async def test_a_question_whose_answer_can_t_be_begun_is_not_kept_either(tmp_path: Path) -> None:
+    async with running_engine(tmp_path) as engine:
+        session = await engine.library.create()
+        await engine._store._database.write(
+            "CREATE TRIGGER full BEFORE INSERT ON messages WHEN NEW.role = 'assistant'"
+            " BEGIN SELECT RAISE(ABORT, 'there is no room'); END"
+        )
+        with pytest.raises(StorageError):  # and whoever sends it again sends it once
+            await engine.send(session.id, "Hello")
+        assert await kept(engine, session.id) == []
 
 
 async def test_thinking_is_streamed_and_kept_apart_from_the_answer(tmp_path: Path) -> None:

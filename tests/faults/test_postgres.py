@@ -9,6 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from storage.changes import AnythingTouched, ConnectionChanged, SessionTouched
@@ -18,6 +19,7 @@ from storage.errors import (
     StaleSessionError,
     StorageError,
 )
+from storage.postgres.writes import Ask, encoded
 from storage.records import Finish, Role
 from storage.store import Store
 
@@ -155,6 +157,66 @@ async def test_an_answer_that_is_being_written_when_the_server_goes_is_kept_whol
         assert await texts(store, made.id) == ["hello ?"]
         assert await store.facts.search("tea") == [fact]
         assert await store.search.sessions("because it is so")
+
+
+async def test_a_question_with_an_image_and_its_answer_wait_together(
+    postgres: Server, tmp_path: Path
+) -> None:
+    address = postgres.cleared()
+    async with await opened(address, tmp_path) as store:
+        session = await store.sessions.create()
+        sent = told_back(store)
+        await asyncio.to_thread(postgres.stop)
+        try:
+            image = await store.images.keep(b"a jay\x00")
+            assert await store.images.get(image) == b"a jay\x00"
+            content = f"What is ![it](image:{image})?"
+            question, answer = await store.messages.ask(session.id, content=content, model="a:b")
+            assert (question.position, answer.position) == (0, 1)
+            assert answer.parent_id == question.id
+            ended = await store.messages.finish(answer.id, finish=Finish.COMPLETE, content="A jay.")
+            second, _ = await store.messages.ask(session.id, content="Sure?", model="a:b")
+            assert second.parent_id == answer.id
+            # Whatever else is asked depends on what can't be seen now.
+            with pytest.raises(ConnectionLostError):
+                await store.messages.ask(
+                    session.id, content="Or?", model=None, parent_id=question.id
+                )
+            with pytest.raises(ConnectionLostError):
+                await store.images.get("0" * 64)
+        finally:
+            await asyncio.to_thread(postgres.start)
+        change = await back(store, sent)
+        assert (change.sent, change.refused) == (4, 0)
+    async with await opened(address, tmp_path) as store:
+        kept = await store.messages.tail(session.id, 9)
+        assert [one.content for one in kept] == [content, "A jay.", "Sure?", ""]
+        assert kept[:2] == [
+            question,
+            msgspec.structs.replace(ended, finished_at=kept[1].finished_at),
+        ]
+        assert kept[3].finish is Finish.STREAMING
+        assert await store.images.get(image) == b"a jay\x00"
+        await store.purge([session.id])
+        assert await store.images.get(image) is None
+
+
+async def test_a_question_that_was_committed_before_is_not_asked_again(
+    postgres: Server, tmp_path: Path
+) -> None:
+    async with await opened(postgres.cleared(), tmp_path) as store:
+        session = await store.sessions.create()
+        question, answer = await store.messages.ask(session.id, content="why?", model="a:b")
+        write = Ask(
+            session_id=session.id,
+            ids=(question.id, answer.id),
+            content="why?",
+            model="a:b",
+            follows_last=True,
+            created_at=question.created_at,
+        )
+        await store._link._do(encoded(write))  # type: ignore[attr-defined]
+        assert await store.messages.tail(session.id, 9) == [question, answer]
 
 
 async def test_what_waited_when_a_process_was_killed_is_sent_by_the_next(

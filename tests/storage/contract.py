@@ -312,6 +312,24 @@ class Contract:
                 await messages.insert(unshown, role=Role.ASSISTANT, content="lost")
         assert texts(await messages.tail(session.id, 9)) == ["first?", "first, again!"]
 
+    async def test_a_question_and_the_answer_that_is_begun_come_together(
+        self, sessions: BaseSessionManager, messages: BaseMessages, session: Session
+    ) -> None:
+        question, answer = await messages.ask(session.id, content="first?", model="m")
+        assert (question.role, question.content, question.position) == (Role.USER, "first?", 0)
+        assert (answer.role, answer.content, answer.position) == (Role.ASSISTANT, "", 1)
+        assert (answer.parent_id, answer.model) == (question.id, "m")
+        assert answer.finish is Finish.STREAMING
+        await messages.ask(session.id, content="second?", model=None)
+        await messages.ask(session.id, content="instead?", model=None, parent_id=answer.id)
+        assert texts(await messages.tail(session.id, 9)) == ["first?", "", "instead?", ""]
+        assert (await sessions.known(session.id)).message_count == 4
+        with pytest.raises(UnknownSessionError):
+            await messages.ask("nowhere", content="lost", model=None)
+        with pytest.raises(UnknownMessageError):
+            await messages.ask(session.id, content="lost", model=None, parent_id="nothing")
+        assert len(await messages.tail(session.id, 9)) == 4
+
     async def test_nothing_is_appended_to_nowhere(
         self, sessions: BaseSessionManager, messages: BaseMessages, session: Session
     ) -> None:

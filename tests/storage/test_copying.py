@@ -38,6 +38,11 @@ async def fill(store: Store) -> None:
                 tool_calls=[ToolCall(id="1", name="add", arguments={"a": [None, "\x00"]})],
             )
         await store.sessions.set_state(session.id, "tags", ["birds"])
+    image = await store.images.keep(b"\x89PNG\x00")
+    await store.images.keep(b"shown by nothing yet")
+    await store.messages.append(
+        session.id, role=Role.USER, content=f"what is ![it](image:{image})?", parent_id=question.id
+    )
     await store.sessions.archive(session.id)
     [article] = await store.articles.upsert(
         session.id, [Draft(url="https://a.b/" + "c" * 3000, source="s", title="t", text="x" * 9999)]
@@ -62,6 +67,8 @@ async def outline(store: Store) -> object:
         [fact async for fact in store.facts.stream()],
         [episode async for episode in store.episodes.stream()],
         [skill async for skill in store.skills.stream()],
+        await store.database.fetch_all("SELECT sha256, bytes FROM images ORDER BY sha256"),
+        await store.database.fetch_all("SELECT sha256, message_id FROM image_uses"),
         await store.message_vectors.after("space", 0, user_id=None, limit=9),
         await store.recall_source.between(0, 999, user_id=None, limit=999),
         await store.state("draft"),
@@ -99,8 +106,8 @@ async def test_everything_arrives_on_a_server_and_comes_back(
     ):
         await fill(here)
         copied = await copying.copy(here, there, lambda *progress: told.append(progress))
-        assert (copied.rows["sessions"], copied.rows["messages"]) == (6, 18)
-        assert ("copying messages", 18, 18) in told
+        assert (copied.rows["sessions"], copied.rows["messages"]) == (6, 19)
+        assert ("copying messages", 19, 19) in told
         assert await outline(there) == await outline(here)
         again = await copying.copy(there, back)
         assert again == copied
@@ -126,7 +133,7 @@ async def test_a_copy_that_broke_off_goes_on_where_it_was(
                 await copying.copy(here, there, break_off)
         async with await Store.open(server) as there:
             await copying.copy(here, there, lambda *progress: told.append(progress))
-            assert told[0] == ("copying messages", 12, 18)
+            assert told[0] == ("copying messages", 12, 19)
             assert await outline(there) == await outline(here)
             assert await there.state(copying.MARK) is None
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+SINCE_THEN = ("usage_", "message_cost", "image", "message_shows", "message_images")
+"""How what the later migrations made is called."""
+
+
 async def test_what_was_answered_before_the_sums_were_kept_is_in_them(tmp_path: Path) -> None:
     store = await Store.open(tmp_path / "old.db")
     session = await store.sessions.create()
@@ -23,7 +27,7 @@ async def test_what_was_answered_before_the_sums_were_kept_is_in_them(tmp_path: 
         names = [
             (kind, name)
             for kind, name in old.execute("SELECT type, name FROM sqlite_schema").fetchall()
-            if name.startswith(("usage_", "message_cost"))
+            if name.startswith(SINCE_THEN)
         ]
         for kind, name in sorted(names, key=lambda found: found[0] != "trigger"):
             old.execute(f"DROP {kind} IF EXISTS {name}")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from textual.pilot import Pilot
 
+    from engine.llm.base import Backend
     from storage.records import Message, Session
 
 
@@ -75,6 +76,15 @@ class Chat(NamedTuple):
             before = now
             await self.pilot.pause(0.1)
 
+    async def open(self, session_id: str) -> None:
+        """Show a kept conversation, and wait until that has given the focus to the composer."""
+        self.screen.open(session_id)
+        await self.until(lambda: self.session_id == session_id and not self._opening)
+
+    @property
+    def _opening(self) -> bool:
+        return any(w.group == "open" and not w.is_finished for w in self.app.workers)
+
     async def say(self, text: str) -> None:
         """Write something and send it."""
         self.composer.put(text)
@@ -102,7 +112,7 @@ def settings(theme: str = "scrubjay-dark") -> Settings:
 @asynccontextmanager
 async def chatting(
     folder: Path,
-    backend: ScriptedBackend | None = None,
+    backend: Backend | None = None,
     *,
     size: tuple[int, int] = (120, 40),
     chosen: Settings | None = None,

@@ -12,6 +12,7 @@ from textual.widgets import Input, Static
 
 from storage.errors import StorageError
 from tui.bindings import named
+from tui.widgets.fields import Field
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -46,7 +47,7 @@ class FindBar(Horizontal):
     def __init__(self, transcript: Transcript, text: str = "") -> None:
         super().__init__()
         self._transcript = transcript
-        self._input = Input(text, placeholder="Find in this conversation", compact=True)
+        self._input = Field(text, placeholder="Find in this conversation", compact=True)
         self._count = Static(markup=False)
 
     def compose(self) -> ComposeResult:

@@ -22,7 +22,9 @@ from engine.events import (
 from storage.errors import StorageError
 from tui.bindings import named
 from tui.figures import size
+from tui.latest import run_latest
 from tui.remembering import Remembering
+from tui.telling import tell_error
 from tui.widgets.days import Days
 from tui.widgets.figures import heading, note, pair, wrapped
 from tui.widgets.memory_filter import MemoryFilter
@@ -84,7 +86,7 @@ class MemoryPanel(Panel):
             Binding("delete", "forget", "Forget", show=False),
             Binding("h", "history", "History", tooltip="Show what a fact said before"),
             Binding("slash", "filter", "Search", tooltip="Find words in what is remembered"),
-            Binding("n", "screen.remember", "New", tooltip="Remember something"),
+            Binding("n", "screen.remember", "Remember", tooltip="Keep something by hand"),
             Binding("r", "recall_off", "Recall off", tooltip="Bring nothing back here"),
             Binding("r", "recall_on", "Recall on", tooltip="Bring back what fits here, again"),
             Binding("escape", "unfilter", "Show all", tooltip="Leave the search"),
@@ -155,7 +157,7 @@ class MemoryPanel(Panel):
         self._end_filtering()
 
     def _measure(self) -> None:
-        self.run_worker(self._read_vitals(), group="vitals", exclusive=True)
+        run_latest(self, self._read_vitals, "vitals")
 
     async def _read_vitals(self) -> None:
         self._vitals = await vitals.measure()
@@ -166,13 +168,13 @@ class MemoryPanel(Panel):
             self.call_later(self._count)
 
     def _count(self) -> None:
-        self.run_worker(self._read_figures(), group="figures", exclusive=True)
+        run_latest(self, self._read_figures, "figures")
 
     async def _read_figures(self) -> None:
         try:
             self._figures = await self.engine.library.figures()
         except StorageError as error:
-            self.notify(str(error), severity="error", markup=False)
+            tell_error(self, error)
             return
         self.touch()
 
@@ -203,7 +205,7 @@ class MemoryPanel(Panel):
                 memory_id: await memory.history(memory_id) for memory_id in self._histories
             }
         except StorageError as error:
-            self.notify(str(error), severity="error", markup=False)
+            tell_error(self, error)
             return
         self.touch()
 

@@ -19,6 +19,7 @@ class Request(msgspec.Struct):
     query: dict[str, str]
     headers: dict[str, str]
     at: float
+    body: bytes
 
 
 class Reply:
@@ -51,40 +52,67 @@ Handler: TypeAlias = Callable[[Request, Reply], Awaitable[None]]
 
 
 class Server:
-    """Answers with a handler; remembers what it was asked.
+    """Answers with a handler; remembers what it was asked, unless it is told not to.
 
     Attributes:
         requests: Everything that was asked.
         open: Connections that are open now.
     """
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, *, remembers: bool = True) -> None:
         self.handler = handler
+        self.remembers = remembers
         self.requests: list[Request] = []
         self.open = 0
         self.port = 0
+        self._listening: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def start(self) -> None:
+        """Listen, at the same address as before if there was one."""
+        self._listening = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._listening.sockets[0].getsockname()[1]
+
+    def kill(self) -> None:
+        """Listen no more, and break off every connection, as the end of a process does."""
+        if self._listening is not None:
+            self._listening.close()
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def stop(self) -> None:
+        """Listen no more, and wait until everybody has left."""
+        if self._listening is not None:
+            self._listening.close()
+        async with asyncio.timeout(5):
+            while self.open:
+                await asyncio.sleep(0.01)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.open += 1
+        self._writers.add(writer)
         answering: asyncio.Task[None] | None = None
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             first, *lines = head.split("\r\n")
             target = urlsplit(first.split(" ")[1])
+            headers = {
+                name.lower(): value.strip()
+                for name, _, value in (line.partition(":") for line in lines if line)
+            }
             request = Request(
                 path=target.path,
                 query=dict(parse_qsl(target.query)),
-                headers={
-                    name.lower(): value.strip()
-                    for name, _, value in (line.partition(":") for line in lines if line)
-                },
+                headers=headers,
                 at=asyncio.get_running_loop().time(),
+                body=await reader.readexactly(int(headers.get("content-length", 0))),
             )
-            self.requests.append(request)
+            if self.remembers:
+                self.requests.append(request)
             answering = asyncio.ensure_future(self._answer(request, writer))
             gone = asyncio.ensure_future(reader.read())  # returns when the client leaves
             await asyncio.wait([answering, gone], return_when=asyncio.FIRST_COMPLETED)
@@ -95,6 +123,7 @@ class Server:
             pass
         finally:
             self.open -= 1
+            self._writers.discard(writer)
             writer.close()
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
@@ -103,14 +132,10 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[Server]:
-    server = Server(handler)
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.port = listening.sockets[0].getsockname()[1]
+async def serving(handler: Handler, *, remembers: bool = True) -> AsyncIterator[Server]:
+    server = Server(handler, remembers=remembers)
+    await server.start()
     try:
         yield server
     finally:
-        listening.close()
-        async with asyncio.timeout(5):
-            while server.open:
-                await asyncio.sleep(0.01)
+        await server.stop()

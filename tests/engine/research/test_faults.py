@@ -9,16 +9,18 @@ import tracemalloc
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
+import httpx
 import msgspec
 import pytest
 
 from engine.research.errors import FetchError
-from engine.research.fetching import decoded
+from engine.research.fetching import _trust, decoded
 from engine.research.sources.xml import feed_entries
 from tests.engine.research.server import serving
 from tests.engine.research.support import QUICK, fetching
 
 if TYPE_CHECKING:
+    import ssl
     from pathlib import Path
 
     from engine.config import ResearchSettings
@@ -292,3 +294,21 @@ async def test_a_cancelled_request_closes_its_connection(tmp_path: Path) -> None
         async with asyncio.timeout(2):
             while server.open:
                 await asyncio.sleep(0.01)
+
+
+async def test_whom_to_trust_is_read_once_however_often_research_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[None] = []
+    real = httpx.create_ssl_context
+
+    def counted() -> ssl.SSLContext:
+        read.append(None)
+        return real()
+
+    _trust.cache_clear()
+    monkeypatch.setattr(httpx, "create_ssl_context", counted)
+    for _ in range(3):
+        async with fetching(tmp_path):
+            pass
+    assert len(read) == 1
