@@ -353,11 +353,31 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class StorageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is kept."""
+    """What is kept, and where."""
+
+    url: str = ""
+    """`postgresql://user@host/database` of a PostgreSQL server that several machines share, with
+    the extra `postgres`. Empty: a file on this machine. The password does not belong here: it comes
+    from `PGPASSWORD`, from the file `~/.pgpass`, or from the keyring (service `scrubjay`, user:
+    this URL)."""
 
     archive_after_days: Time = 0.0
     """Conversations that nobody used for so many days leave the list. They are kept, found by
     search, and can be restored. 0: never."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no address, and a password in it, which anybody who sees the file reads.
+
+        Raises:
+            ValueError: It is one of these.
+        """
+        if not self.url:
+            return
+        if not self.url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("url begins with no postgresql://")
+        user = self.url.partition("://")[2].rpartition("@")[0]
+        if ":" in user or "password=" in self.url:
+            raise ValueError("url holds a password; put it into PGPASSWORD, ~/.pgpass or a keyring")
 
 
 class UISettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

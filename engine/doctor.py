@@ -72,7 +72,7 @@ async def examine(paths: Paths) -> list[Finding]:
     servers = await _servers(settings) if settings.mcp.servers else []
     plugins = await _plugins()
     disk, log = await asyncio.to_thread(lambda: (_disk(paths), _log(paths)))
-    return [read, await _database(paths), *models, *servers, plugins, disk, log]
+    return [read, await _database(settings, paths), *models, *servers, plugins, disk, log]
 
 
 async def repair(paths: Paths) -> tuple[Repaired, Path]:
@@ -83,11 +83,18 @@ async def repair(paths: Paths) -> tuple[Repaired, Path]:
     Returns: What was saved, and where the old file is kept.
 
     Raises:
-        StorageError: There is no database, nothing of it can be read, or the disk fails.
+        StorageError: There is no database, or it is on a server, nothing of it can be read, or
+            the disk fails.
     """
     from storage.errors import from_os
     from storage.repair import repair
 
+    settings, _ = await asyncio.to_thread(_settings, paths)
+    if settings.storage.url:
+        raise StorageError(
+            f"Everything is kept at {settings.storage.url}: there is no file to repair.",
+            "Whoever keeps the server restores it from a backup.",
+        )
     file = paths.database_file
     if not await asyncio.to_thread(file.exists):
         raise StorageError(f"There is no database {file}.", "Nothing has to be repaired.")
@@ -117,7 +124,9 @@ def _settings(paths: Paths) -> tuple[Settings, Finding]:
     return settings, _ok("settings", there)
 
 
-async def _database(paths: Paths) -> Finding:
+async def _database(settings: Settings, paths: Paths) -> Finding:
+    if settings.storage.url:
+        return await _server(settings, paths)
     from storage.store import Store
 
     file = paths.database_file
@@ -138,6 +147,25 @@ async def _database(paths: Paths) -> Finding:
     return _ok(
         "database",
         f"{file}: sessions: {figures.sessions:,}, messages: {figures.messages:,}, {size:.1f} MB",
+    )
+
+
+async def _server(settings: Settings, paths: Paths) -> Finding:
+    """Whether the server that keeps everything can be used, and what it keeps."""
+    from engine.place import open_store, waiting
+
+    try:
+        async with await open_store(settings, paths) as store:
+            figures = await store.figures()
+            vectors = store.compares_vectors
+    except StorageError as error:
+        kept = await asyncio.to_thread(waiting, paths)
+        text = f"{error.message} Writes that wait for it are in {kept}." if kept else error.message
+        return _problem("database", text, error.next_step)
+    return _ok(
+        "database",
+        f"{figures.path}: sessions: {figures.sessions:,}, messages: {figures.messages:,},"
+        f" {figures.database_bytes / 1e6:.1f} MB, {'with' if vectors else 'without'} pgvector",
     )
 
 

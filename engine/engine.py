@@ -14,6 +14,7 @@ from engine.cluster import maker
 from engine.consent import Consent, Decision, pending_calls
 from engine.context.budget import pack
 from engine.context.material import gather
+from engine.elsewhere import Elsewhere
 from engine.events import (
     BranchShown,
     Events,
@@ -32,6 +33,7 @@ from engine.memory.memories import Memories
 from engine.memory.recall import KINDS, Recall
 from engine.models import Models, windowed
 from engine.parameters import effective
+from engine.place import open_store
 from engine.plugin_finder import Plugins
 from engine.pool import Job, Lane, Pool
 from engine.titles import first_words
@@ -41,7 +43,6 @@ from engine.unkept import Unkept
 from storage.base import LAST
 from storage.errors import StorageError
 from storage.records import Failure, Finish, Role, TitleOrigin
-from storage.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping, Sequence
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from engine.workers import MakeExecutor, Workers
     from storage.articles import Article
     from storage.records import Message, Session
+    from storage.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +91,7 @@ class Engine:
         tools: What models may call.
         servers: Other programs whose tools they may call.
         pool: The background work.
+        elsewhere: What other programs do with the same store, once it is begun.
         plugins: What installed packages add.
     """
 
@@ -100,6 +103,7 @@ class Engine:
         self.events = Events()
         self.pool = Pool(self.events)
         self.library = Library(store, self.events)
+        self.elsewhere = Elsewhere(store, self.events)
         self.tools = built_in_tools(settings.context.compaction)
         self.plugins = Plugins(self.tools, self.events)
         self.models = Models(settings, paths, self.pool, self.events, self.plugins, backends)
@@ -157,7 +161,7 @@ class Engine:
         Raises:
             StorageError: The database can't be used; the error says what to do.
         """
-        store = await Store.open(paths.database_file)
+        store = await open_store(settings, paths)
         try:
             engine = cls(settings, paths, store, backends)
             for message in await store.messages.interrupt_abandoned():
@@ -599,6 +603,7 @@ class Engine:
 
     async def close(self) -> None:
         """End everything in order: turns keep what they have, writes are drained, then the rest."""
+        await self.elsewhere.close()
         await self.pool.close()
         for turns in tuple(self._turns.values()):
             for turn in tuple(turns):

@@ -37,6 +37,25 @@ class SessionDeleted(Event, frozen=True, kw_only=True):
     """A session left the list, deleted or archived. It can be restored."""
 
     session_id: str
+    elsewhere: bool = False
+    """Another program did it."""
+
+
+class ChangedElsewhere(Event, frozen=True, kw_only=True):
+    """Another program changed a session, or said something in it."""
+
+    session_id: str
+    session: Session
+    last: tuple[Message, ...]
+    """The last messages of the branch that is shown now, in order."""
+
+
+class ConnectionChanged(Event, frozen=True, kw_only=True):
+    """The server that keeps everything went out of reach, or is back."""
+
+    lost: bool
+    waiting: int = 0
+    """Writes that wait on this machine until it is back."""
 
 
 class MessageAdded(Event, frozen=True, kw_only=True):

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from engine.llm.ollama_host import is_loopback, server_url
+from storage.errors import StorageError
+from storage.postgres.address import Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +47,7 @@ def leaving(settings: Settings, model: str | None) -> list[Leaving]:
     """
     return [
         *_conversations(settings, model),
+        *_storage(settings),
         *_research(settings.research),
         *_workers(settings),
         *_servers(settings),
@@ -89,6 +92,21 @@ def _openai(settings: Settings) -> list[str]:
 
 def _place(url: str) -> str:
     return HERE if is_loopback(url) else f"the model server {_shown(url)}"
+
+
+def _storage(settings: Settings) -> Iterator[Leaving]:
+    try:
+        hosts = Address.of(settings.storage.url).hosts if settings.storage.url else ()
+    except StorageError:  # the next start tells of that
+        return
+    for host in hosts:
+        name = f"[{host}]" if ":" in host else host
+        here = not name or name.startswith("/") or is_loopback(f"//{name}")
+        yield Leaving(
+            what="Everything that is kept: conversations, images, articles, memories",
+            where=HERE if here else f"the database server {host}",
+            when="always, as `[storage] url` wants it",
+        )
 
 
 def _research(settings: ResearchSettings) -> Iterator[Leaving]:

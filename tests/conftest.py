@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.ollama_server import OllamaServer
+    from tests.postgres_server import Server
 
 
 END_SECONDS = 30
@@ -85,3 +86,33 @@ def _running() -> Iterator[OllamaServer]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A real PostgreSQL server. A test that ends or breaks it asks for `frail_postgres` instead."""
+    yield from _postgres()
+
+
+@pytest.fixture
+def frail_postgres() -> Iterator[Server]:
+    """A real PostgreSQL server that the test may stop, kill and start again."""
+    yield from _postgres()
+
+
+@pytest.fixture(scope="session")
+def pgvector() -> Iterator[Server]:
+    """A real PostgreSQL server with pgvector."""
+    yield from _postgres(vectors=True)
+
+
+def _postgres(*, vectors: bool = False) -> Iterator[Server]:
+    # Not for tests that need no server: it brings a driver along.
+    pytest.importorskip("psycopg", reason="the extra scrubjay[postgres] is not installed")
+    from tests.postgres_server import programs, running
+
+    found = programs(vectors=vectors)
+    if found is None:
+        pytest.skip(f"no PostgreSQL{' with pgvector' if vectors else ''} is installed here")
+    with running(found) as server:
+        yield server

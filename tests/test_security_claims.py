@@ -27,6 +27,7 @@ NEVER_ASKED = {
     "platform.openai.com",
     "specifications.freedesktop.org",
     "www.mediawiki.org",
+    "www.postgresql.org",
     "www.w3.org",
     "www.rfc-editor.org",
     "www.rssboard.org",

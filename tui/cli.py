@@ -95,6 +95,7 @@ def _run(options: argparse.Namespace) -> int:
             sessions,
             stats,
         )
+        from tui.command_line import storage as stores
 
         command = {
             "ask": ask.ask,
@@ -109,6 +110,7 @@ def _run(options: argparse.Namespace) -> int:
             "context": stats.context,
             "backup": backup.backup,
             "purge": purge.purge,
+            "storage": stores.storage,
         }
         return run(command[options.command](options, settings, paths))
     except CommandError as error:

@@ -33,6 +33,7 @@ from engine.llm.openai_wire import (
     TokenList,
 )
 from engine.llm.sse import EventDecoder, EventTooLongError
+from engine.secrets import from_keyring
 from storage.records import Role
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ QUICK_SECONDS = 15.0
 SILENCE_SECONDS = 300.0
 """A busy server may hold a request back for minutes before the first chunk."""
 
-KEYRING_SERVICE = "scrubjay"
 _LONGEST_ERROR = 300
 
 
@@ -380,17 +380,7 @@ def find_api_key(settings: OpenAISettings) -> str | None:
     """The key from the environment, else from the system's keyring, else None."""
     if key := os.environ.get(settings.api_key_env):
         return key
-    try:
-        import keyring
-        import keyring.errors
-    except ImportError:
-        return None
-    try:
-        found: str | None = keyring.get_password(KEYRING_SERVICE, settings.base_url)
-    except keyring.errors.KeyringError:
-        # A locked or absent keyring is a user without a key; the server will say if it wants one.
-        return None
-    return found
+    return from_keyring(settings.base_url)
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:

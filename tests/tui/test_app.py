@@ -42,7 +42,17 @@ app.run(Settings(), find_paths())
 
 SIDEBAR = "\x02"
 
-HEAVY = {"ollama", "numpy", "tiktoken", "httpx", "pydantic", "psutil", "pygments", "markdown_it"}
+HEAVY = {
+    "psycopg",
+    "ollama",
+    "numpy",
+    "tiktoken",
+    "httpx",
+    "pydantic",
+    "psutil",
+    "pygments",
+    "markdown_it",
+}
 
 
 def test_nothing_heavy_is_loaded_and_no_model_is_looked_for_before_the_first_frame(

@@ -14,6 +14,7 @@ from engine.config import (
     OpenAISettings,
     ResearchSettings,
     Settings,
+    StorageSettings,
     WorkerSettings,
 )
 from engine.privacy import HERE, leaving
@@ -102,6 +103,30 @@ def test_servers_that_another_model_may_be_chosen_on_are_named_too() -> None:
     }
     assert any("meaning" in entry.what and "attic" in entry.where for entry in told)
     assert "plugin 'parrots'" in places(settings, "parrots:grey")
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://jay@db.example:5433/jay?sslmode=require", "the database server db.example"),
+        ("postgresql://jay@192.0.2.7/jay", "the database server 192.0.2.7"),
+        ("postgresql://jay@[2001:db8::7]/jay", "the database server 2001:db8::7"),
+        ("postgresql:///jay?host=db.example", "the database server db.example"),
+        ("postgresql:///jay", "the database server named.example"),
+        ("postgresql://jay@localhost/jay", HERE),
+        ("postgresql://jay@[::1]/jay", HERE),
+        ("postgresql://%2Frun%2Fpostgresql/jay", HERE),
+    ],
+)
+def test_a_database_server_is_named(url: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "named.example")
+    monkeypatch.delenv("PGHOSTADDR", raising=False)
+    settings = Settings(storage=StorageSettings(url=url))
+    [entry] = [one for one in leaving(settings, "embedded:m") if "is kept" in one.what]
+    assert (entry.where, entry.stays) == (told, told == HERE)
+    assert "your PostgreSQL server" in PAGE
+    monkeypatch.delenv("PGHOST")
+    assert not any("is kept" in one.what for one in leaving(Settings(), "embedded:m"))
 
 
 def test_offline_research_stays_here() -> None:

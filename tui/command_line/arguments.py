@@ -90,6 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
     backup = commands.add_parser("backup", help="copy all conversations to a file")
     backup.add_argument("file", metavar="FILE", help="a new file")
     _add_purge(commands)
+    _add_storage(commands)
     doctor = commands.add_parser(
         "doctor",
         help="check terminal, settings, database, models and disk",
@@ -468,6 +469,24 @@ def _add_purge(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     purge.add_argument("-y", "--yes", action="store_true", help="don't ask")
     purge.add_argument("--json", action="store_true", help="print what came of it as JSON")
+
+
+def _add_storage(commands: argparse._SubParsersAction[_Parser]) -> None:
+    storage = commands.add_parser("storage", help="move everything to a server, or back to a file")
+    kinds = storage.add_subparsers(metavar="COMMAND", dest="what", required=True)
+    copy = kinds.add_parser(
+        "copy",
+        help="copy everything from one store to an empty one",
+        description="Copy everything that is kept: from the file on this machine to a PostgreSQL\n"
+        "server, back, or from one to another. What broke off goes on when the same is asked\n"
+        "again. In the end both are compared, by the numbers of their rows and by checksums.\n"
+        "Quit Scrubjay everywhere before. The copy is used once [storage] url names it.",
+        epilog=CODES,
+    )
+    place = "a file, or postgresql://user@host/database"
+    copy.add_argument("--from", dest="source", required=True, metavar="STORE", help=place)
+    copy.add_argument("--to", dest="target", required=True, metavar="STORE", help=place)
+    copy.add_argument("--json", action="store_true", help="print numbers and checksums as JSON")
 
 
 def _day(text: str) -> float:

@@ -166,6 +166,7 @@ class ChatScreen(
     def _find_model(self) -> None:
         share_arenas()
         self._engine.models.find()
+        self._engine.elsewhere.begin()
         self._engine.servers.start()
         self.run_worker(self._engine.plugins.load(), group="plugins")
         if self._engine.settings.memory.recall:
@@ -181,7 +182,7 @@ class ChatScreen(
                 self._offer_commands()
             case SettingsChanged(settings=settings):
                 self._follow(settings)
-            case SessionDeleted(session_id=session_id):
+            case SessionDeleted(session_id=session_id, elsewhere=False):
                 self._deleted.append(session_id)
             case SessionChanged(session=session) if session.id in self._deleted:
                 self._deleted.remove(session.id)

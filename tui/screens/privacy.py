@@ -9,6 +9,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from engine.place import waiting_in
 from engine.privacy import leaving
 from tui.harmless import visible
 from tui.screens.dialog import Dialog
@@ -58,7 +59,10 @@ class PrivacyScreen(Dialog[None]):
         yield Content("")
         paths = self._engine.paths
         yield Content.styled("Kept here, for your account alone and not encrypted", "bold")
-        yield Content(f"  conversations and memories in {visible(str(paths.database_file))}")
+        if self._engine.settings.storage.url:
+            yield Content(f"  what waits for the server in {visible(str(waiting_in(paths)))}")
+        else:
+            yield Content(f"  conversations and memories in {visible(str(paths.database_file))}")
         yield Content(f"  the log, without anybody's words, in {visible(str(paths.log_file))}")
         yield Content(f"  pages that research fetched in {visible(str(paths.cache_dir))}")
         yield Content("")

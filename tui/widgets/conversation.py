@@ -20,6 +20,7 @@ from engine.events import (
     AnswerRead,
     BranchShown,
     CallsBegun,
+    ChangedElsewhere,
     ConsentNeeded,
     Event,
     MessageAdded,
@@ -34,6 +35,7 @@ from engine.mcp.texts import with_resources
 from engine.parameters import Parameters
 from engine.pins import pinned_ids
 from storage.errors import StorageError
+from storage.records import Finish
 from tui.harmless import visible
 from tui.latest import run_latest
 from tui.telling import tell, tell_error
@@ -103,6 +105,9 @@ class Conversation(Branching):
         self._unsubscribe: Callable[[], None] | None = None
         self._missed: list[Event] | None = None
         """What happens in a session while it is being opened."""
+
+        self._growing: set[str] = set()
+        """The answers here that another program writes."""
 
         self._put_off: set[str] = set()
         """The calls that the user wants to decide on later, until another session is shown."""
@@ -364,6 +369,8 @@ class Conversation(Branching):
                 self._turned()
             case SessionChanged(session=session):
                 self._show(session, self.last)
+            case ChangedElsewhere(session=session, last=last):
+                self._changed_elsewhere(session, last)
             case SessionDeleted():
                 self.run_worker(self.new(), group="open", exclusive=True)
             case _:
@@ -379,6 +386,30 @@ class Conversation(Branching):
         self.composer.forget_history()
         self.add_class("-begun")
         self.call_later(self._turned)
+
+    def _changed_elsewhere(self, session: Session, last: Sequence[Message]) -> None:
+        """Take in what another program said here; where the branch is another, read it anew."""
+        places = {message.position: message for message in last}
+        end = self.last.position if self.last is not None else -1
+        same = self.last is None or (
+            (there := places.get(end)) is not None and there.id == self.last.id
+        )
+        if not same or (places and min(places) > end + 1):
+            self._moved = True
+            self.run_worker(self._reload(), group="reload")
+            return
+        ours = {turn.answer.id for turn in self._engine.turns(session.id)}
+        for message in last:
+            if message.id in ours:
+                continue
+            if message.position > end:
+                self._added(message, None)
+            elif message.finish is Finish.STREAMING or message.id in self._growing:
+                self.transcript.replace(message)
+                if message.position == end:
+                    self.last = message
+        self._growing = {one.id for one in last if one.finish is Finish.STREAMING}
+        self._show(session, self.last)
 
     def _turned(self) -> None:
         self._show_status()

@@ -14,6 +14,7 @@ from engine.events import (
     AnswerDelta,
     AnswerEnded,
     AnswerRead,
+    ConnectionChanged,
     ContextPacked,
     Event,
     MessageAdded,
@@ -136,7 +137,7 @@ class StatusLine(Widget):
 
     def _hear(self, event: Event) -> None:
         match event:
-            case ModelChanged():
+            case ModelChanged() | ConnectionChanged():
                 self.refresh()
             case ContextPacked(session_id=session_id, packed=packed):
                 self._used[session_id] = Used(packed.tokens, packed.window, packed.exact)
@@ -180,16 +181,25 @@ class StatusLine(Widget):
 
     def render(self) -> Content:
         """The line, its left cut if there is no room for both sides."""
-        left, right = self._told or self._usual(), self._context_use()
+        left, right = self._left(), self._context_use()
         if self._told is not None and left.cell_length + right.cell_length >= self.size.width:
             right = Content("")
         room = self.size.width - right.cell_length - 1
         left = left.truncate(max(0, room), ellipsis=True)
         return left.pad_right(max(0, room - left.cell_length) + 1) + right
 
-    def _usual(self) -> Content:
+    def _server(self) -> Content | None:
+        """Said while the server that keeps everything is out of reach."""
+        connection = self._engine.elsewhere.connection
+        if connection is None:
+            return None
+        waiting = f" · {connection.waiting:,} to send" if connection.waiting else ""
+        return Content.styled(f"✖ server out of reach{waiting}", "$text-error")
+
+    def _left(self) -> Content:
         off = Content.styled("recall off", "$text-warning") if self.forgetful else None
-        parts = (self._model(), self._state(), off)
+        usual = (self._model(), self._state(), off)
+        parts = (self._server(), *((self._told,) if self._told is not None else usual))
         return Content("  ").join(part for part in parts if part is not None)
 
     @property

@@ -1,4 +1,4 @@
-"""Both keepers of sessions and messages pass the contract."""
+"""Every keeper of sessions and messages passes the contract."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from storage.store import Store
 
 
-class TestInSqlite(Contract):
+class TestInStore(Contract):
     @pytest.fixture
     def sessions(self, store: Store) -> BaseSessionManager:
         return store.sessions

@@ -60,6 +60,12 @@ async def test_case_and_diacritics_make_no_difference(store: Store) -> None:
         assert await found(store, query) == [cafe], query
 
 
+async def test_characters_that_no_text_should_have_part_words(store: Store) -> None:
+    session = await say(store, "acorn\x00hidden\x1aby jays")
+    for query in ("acorn", "hidden", '"hidden by jays"'):
+        assert await found(store, query) == [session], query
+
+
 async def test_a_phrase_is_words_side_by_side(store: Store) -> None:
     exact = await say(store, "a red llama rests")
     await say(store, "a llama that is red")
@@ -120,7 +126,7 @@ async def test_of_equals_the_later_comes_first(store: Store) -> None:
 async def test_where_too_much_fits_the_newest_comes_first(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.search.RANKED_AT_MOST", 3)
+    monkeypatch.setattr("storage.ranking.RANKED_AT_MOST", 3)
     best = await say(store, "llama llama")
     sessions = [await say(store, "a llama in a sentence") for _ in range(3)]
     assert await found(store, "llama") == [*sessions[::-1], best]
