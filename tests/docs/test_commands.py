@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DOWNLOADED = ("tests/engine/llm/test_download.py", "weights.add(paths, hub.url)")
+COPIED = ("tests/cli/test_storage.py", '"storage", "copy"')
 
 ELSEWHERE = {
     "pip install .": ("tests/docs/test_stranger.py", "pip install ."),
@@ -33,6 +34,10 @@ ELSEWHERE = {
     "scrubjay models add https://…/model.gguf": DOWNLOADED,
     "scrubjay models add https://example.org/model.gguf": DOWNLOADED,
     "scrubjay models add ~/models/model.gguf": ("tests/cli/test_models.py", '"models", "add"'),
+    "scrubjay storage copy --from scrubjay.db --to postgresql://jay@server/jay": COPIED,
+    "scrubjay storage copy --from ~/.local/share/scrubjay/scrubjay.db"
+    " --to postgresql://jay@server.example/jay": COPIED,
+    "scrubjay storage copy --from postgresql://jay@server.example/jay --to elsewhere.db": COPIED,
     "scrubjay models remove qwen2.5-1.5b": ("tests/cli/test_models.py", '"models", "remove"'),
 }
 """What needs a network, a browser, a terminal or a gigabyte: by whom that is run, and how it is
