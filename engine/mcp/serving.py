@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import stat
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -234,15 +236,16 @@ async def serve(engine: Engine, allow: Collection[str], entity_id: str | None) -
 
 async def _lines() -> AsyncIterator[str]:
     """The lines of standard input, as long as none is longer than memory allows."""
-    reader = asyncio.StreamReader(limit=LONGEST_MESSAGE)
-    try:
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
-        )
-    except ValueError:  # a file, which can be read at once
+    mode = os.fstat(sys.stdin.fileno()).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or sys.stdin.isatty()):
+        # A file or /dev/null: nobody can wait for it, and it can be read at once.
         for line in sys.stdin.buffer:
             yield line.decode(errors="replace")
         return
+    reader = asyncio.StreamReader(limit=LONGEST_MESSAGE)
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
     with contextlib.suppress(ValueError):  # asyncio's word for a line beyond the limit
         while line := await reader.readline():
             yield line.decode(errors="replace")

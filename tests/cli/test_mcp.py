@@ -143,6 +143,11 @@ async def test_research_gives_articles_and_keeps_them(answering: Scrubjay, tmp_p
     assert "jays.md" in given.content
 
 
+def test_where_nothing_can_be_read_it_ends(scrubjay: Scrubjay) -> None:
+    with scrubjay.start("mcp") as process:
+        assert process.wait(60) == 0
+
+
 def test_its_output_is_the_protocols_and_a_signal_ends_it(scrubjay: Scrubjay) -> None:
     hello = (
         b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18",'

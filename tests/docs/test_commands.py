@@ -26,6 +26,7 @@ DOWNLOADED = ("tests/engine/llm/test_download.py", "weights.add(paths, hub.url)"
 COPIED = ("tests/cli/test_storage.py", '"storage", "copy"')
 
 ELSEWHERE = {
+    "pip install 'scrubjay[cluster]'": ("tests/engine/test_cluster.py", "distributed"),
     "pip install .": ("tests/docs/test_stranger.py", "pip install ."),
     "scrubjay": ("tests/docs/test_stranger.py", "Terminal("),
     "scrubjay --serve": ("tests/cli/test_serve.py", '"--serve"'),
