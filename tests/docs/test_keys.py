@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOOKS_LIKE_A_KEY = re.compile(r"(ctrl|alt|shift)\+\S+|f\d{1,2}")
-NOT_KEYS = {"f10", "@"}
-"""An example of another key that one may set, and a sign that begins a file's name."""
+NOT_KEYS = {"f10", "@", "ctrl+z"}
+"""An example of another key that one may set, a sign that begins a file's name, and a key of the
+terminal itself."""
 
 
 @cache
