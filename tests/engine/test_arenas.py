@@ -1,4 +1,4 @@
-"""Threads share arenas, where the C library is glibc."""
+"""Threads share arenas, and large pieces lie in none, where the C library is glibc."""
 
 from __future__ import annotations
 
@@ -32,13 +32,38 @@ with tempfile.NamedTemporaryFile() as file:
 """
 
 
-def arenas(how: str) -> int:
+LARGE = """
+import ctypes, sys
+from engine.arenas import share_arenas
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+class Figures(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in "abcdefghij"]
+libc.mallinfo2.restype = Figures
+if sys.argv[1] == "shared":
+    share_arenas()
+libc.free(libc.malloc(20_000_000))  # after this glibc's own threshold is as high
+before = libc.mallinfo2().e  # bytes outside of arenas
+libc.malloc(1_000_000)
+print(libc.mallinfo2().e - before)
+"""
+
+
+def run(script: str, how: str) -> int:
     done = subprocess.run(
-        [sys.executable, "-c", ARENAS, how], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script, how], capture_output=True, text=True, check=True
     )
     return int(done.stdout)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
 def test_threads_that_begin_later_share_arenas() -> None:
-    assert arenas("shared") <= 2 < arenas("own")
+    assert run(ARENAS, "shared") <= 2 < run(ARENAS, "own")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
+def test_a_large_piece_lies_in_no_arena() -> None:
+    assert run(LARGE, "own") == 0
+    assert run(LARGE, "shared") >= 1_000_000
