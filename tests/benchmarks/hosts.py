@@ -118,8 +118,8 @@ async def killed(servers: Sequence[OllamaServer], *, after_first_word: bool) -> 
     asking = asyncio.create_task(ask())
     while not (words if after_first_word else router.hosts[0].chats):
         await asyncio.sleep(0.01)
-    await asyncio.to_thread(servers[0].kill)
     gone, kept = time.perf_counter(), len(words)
+    await asyncio.to_thread(servers[0].kill)
     figures: dict[str, Any] = {"words_before": kept}
     try:
         await asking

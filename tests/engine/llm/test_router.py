@@ -201,8 +201,9 @@ async def test_a_server_killed_before_its_first_word_is_replaced_by_another_and_
 
 
 async def test_a_server_killed_in_the_middle_leaves_what_it_said_and_retry_goes_to_another(
-    tmp_path: Path, servers: Servers
+    tmp_path: Path, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(router_module, "PAUSES", (0.5,) * 100)
     async with asking(tmp_path, servers) as engine:
         first, second = (await router_of(engine)).hosts
         for host in (first, second):
@@ -238,7 +239,7 @@ async def test_a_server_whose_machine_falls_asleep_is_given_up(
         first, second = router.hosts
         for host in router.hosts:
             await load(host)
-        asked = asyncio.create_task(said(router, ask("jay " * 40, most=4)))
+        asked = asyncio.create_task(said(router, ask("jay " * 12, most=4)))
         await until(lambda: first.chats == 1)
         servers[0].freeze()
         assert await asked
