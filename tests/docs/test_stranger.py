@@ -126,3 +126,20 @@ def test_the_readme_leads_a_stranger_through_everything(tmp_path: Path) -> None:
     page = (stranger.home / "talk.html").read_text()
     assert page.startswith("<!DOCTYPE html>")
     assert "Where do jays hide acorns?" in page
+
+    server = ("[mcp.servers.time]", 'command = "uvx"', 'args = ["mcp-server-time"]')
+    for line in server:
+        assert line in stranger.text
+    # uvx would fetch the server from the index; here it is installed, and started by its own name.
+    (stranger.venv / "bin" / "uvx").symlink_to(Path(sys.executable).with_name("mcp-server-time"))
+    with settings.open("a") as file:
+        file.write("\n".join(server[:2]) + "\n")
+    assert "get_current_time" in stranger.does("scrubjay mcp list")
+    with stranger.opens() as terminal:
+        terminal.wait_for(PROMPT)
+        terminal.keys("/mcp")
+        terminal.wait_for("/mcp")
+        stranger.presses(terminal, "enter", ENTER)
+        terminal.wait_for(r"● time +\d+ tools")
+        stranger.presses(terminal, "ctrl+q", QUIT)
+        assert terminal.wait_for_end() == 0
