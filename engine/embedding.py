@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine import encoders
+from engine.embedder import Embedder
 from engine.llm.base import Backend, ModelError
 
 if TYPE_CHECKING:
@@ -26,22 +26,6 @@ BATCH = 16
 LOOK_SECONDS = 1.0
 
 SPACES = {"embedded": "universal-sentence-encoder-multilingual-3", "words": "words"}
-
-
-class Embedder(ABC):
-    """Makes vectors of texts.
-
-    Attributes:
-        name: As settings and the screen name it.
-        space: The model. Vectors of different ones can't be compared.
-    """
-
-    name: str
-    space: str
-
-    @abstractmethod
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """One row a text, in order; shape (texts, dimensions)."""
 
 
 class WorkerEmbedder(Embedder):
@@ -88,6 +72,8 @@ async def choose_embedder(wanted: str, models: Models, workers: Workers) -> Embe
     if wanted in ("embedded", "words"):
         return WorkerEmbedder(wanted, workers)
     if wanted:
+        if added := (await models.plugins.load()).embedders.get(wanted):
+            return added
         return ServerEmbedder(wanted, await models.backend(wanted.partition(":")[0]))
     try:
         ollama = await models.backend("ollama")

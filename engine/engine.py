@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from engine.afterwards import Afterwards
+from engine.attachments import with_files
+from engine.cluster import maker
 from engine.consent import Consent, Decision, pending_calls
 from engine.context.budget import pack
 from engine.context.material import gather
+from engine.elsewhere import Elsewhere
 from engine.events import (
     BranchShown,
     Events,
@@ -20,13 +23,18 @@ from engine.events import (
     SessionChanged,
     SettingsChanged,
 )
+from engine.images import named, without_images
 from engine.library import Library
 from engine.llm.base import ModelError
-from engine.memory.meaning import Meaning
+from engine.mcp.servers import Servers
+from engine.memory.learning import PROCESS
+from engine.memory.meaning import NICENESS, Meaning
 from engine.memory.memories import Memories
 from engine.memory.recall import KINDS, Recall
 from engine.models import Models, windowed
 from engine.parameters import effective
+from engine.place import open_store
+from engine.plugin_finder import Plugins
 from engine.pool import Job, Lane, Pool
 from engine.titles import first_words
 from engine.tools import built_in_tools
@@ -35,7 +43,6 @@ from engine.unkept import Unkept
 from storage.base import LAST
 from storage.errors import StorageError
 from storage.records import Failure, Finish, Role, TitleOrigin
-from storage.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping, Sequence
@@ -43,13 +50,15 @@ if TYPE_CHECKING:
 
     from engine.config import Paths, Settings
     from engine.context.budget import Packed
-    from engine.embedding import Embedder
+    from engine.embedder import Embedder
+    from engine.export import Exporter
     from engine.llm.base import Backend
     from engine.memory.recall import Recollection
     from engine.research.pipeline import Desk
-    from engine.workers import Workers
+    from engine.workers import MakeExecutor, Workers
     from storage.articles import Article
     from storage.records import Message, Session
+    from storage.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +88,11 @@ class Engine:
         library: Every kept conversation.
         models: Which model answers.
         memory: What is remembered, beside the conversations themselves.
+        tools: What models may call.
+        servers: Other programs whose tools they may call.
         pool: The background work.
+        elsewhere: What other programs do with the same store, once it is begun.
+        plugins: What installed packages add.
     """
 
     def __init__(
@@ -90,19 +103,28 @@ class Engine:
         self.events = Events()
         self.pool = Pool(self.events)
         self.library = Library(store, self.events)
-        self.models = Models(settings, paths, self.pool, self.events, backends)
+        self.elsewhere = Elsewhere(store, self.events)
+        self.tools = built_in_tools(settings.context.compaction)
+        self.plugins = Plugins(self.tools, self.events)
+        self.models = Models(settings, paths, self.pool, self.events, self.plugins, backends)
         self._store = store
         self._embedder_failed = False
-        self._meaning = Meaning(store, self._choose_embedder) if settings.memory.embedder else None
+        self._meaning = (
+            Meaning(store, self._choose_embedder, make=self._makes_workers(1, NICENESS))
+            if settings.memory.embedder
+            else None
+        )
         recall = Recall(store, self._meaning)
         self.memory = Memories(store, recall, self.pool, self.events, settings)
-        self.tools = built_in_tools(settings.context.compaction)
+        self.servers = Servers(settings.mcp.servers, self.tools, self.pool, self.events)
         self._workshop = Workshop(
             store=store,
             models=self.models,
             recall=recall,
             memory=self.memory,
             tools=self.tools,
+            servers=self.servers,
+            plugins=self.plugins,
             pool=self.pool,
             events=self.events,
             unkept=Unkept(store, self.pool, self.events),
@@ -117,6 +139,11 @@ class Engine:
         self._turns: dict[str, list[Turn]] = {}
         self._packed: dict[str, Packed] = {}
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @property
+    def store(self) -> Store:
+        """Where everything is kept, for tools that look into it."""
+        return self._store
 
     @classmethod
     async def open(
@@ -134,7 +161,7 @@ class Engine:
         Raises:
             StorageError: The database can't be used; the error says what to do.
         """
-        store = await Store.open(paths.database_file)
+        store = await open_store(settings, paths)
         try:
             engine = cls(settings, paths, store, backends)
             for message in await store.messages.interrupt_abandoned():
@@ -163,6 +190,24 @@ class Engine:
             StorageError: The question could not be kept, and nothing was asked.
         """
         return await self._send(session_id, text, extra=extra)
+
+    async def attach(self, text: str, folder: Path) -> str:
+        """A message with the files that it names: texts in it, images kept for it and named in it.
+
+        Args:
+            text: What was written.
+            folder: Where relative names begin.
+
+        Raises:
+            AttachmentError: A file can't be attached; the message says why.
+            StorageError: An image can't be kept.
+        """
+        attached = await asyncio.to_thread(with_files, text, folder)
+        lines = [
+            named(name, await self.library.keep_image(data), data)
+            for name, data in attached.images.items()
+        ]
+        return "\n\n".join([attached.text, *lines])
 
     async def research(self, session_id: str | None, question: str) -> Turn:
         """Ask something whose answer is looked up everywhere at once, and cites what was found.
@@ -195,6 +240,7 @@ class Engine:
 
     async def research_desk(self) -> Desk:
         """Where research begins; made at first use, its libraries imported off the loop."""
+        await self.plugins.load()
         if self._desk is None:
             pipeline = await asyncio.to_thread(import_module, "engine.research.pipeline")
             self._desk = pipeline.Desk(
@@ -204,6 +250,8 @@ class Engine:
                 self.models,
                 self.pool,
                 self.events,
+                self.plugins,
+                make_workers=self._makes_workers(self.settings.research.workers),
                 keep_alive=self.settings.ollama.keep_alive,
             )
         return self._desk
@@ -233,7 +281,7 @@ class Engine:
             if instead_of is None:
                 self.events.emit(MessageAdded(message=question))
             if question.position == 0 and instead_of is None:
-                words = first_words(text)
+                words = first_words(without_images(text))
                 await _can_do_without(self.library.rename(session_id, words, TitleOrigin.WORDS))
             turn = await self._begin(
                 question, answer, extra=extra, desk=desk, told=instead_of is not None
@@ -386,14 +434,22 @@ class Engine:
                 text = f"{file} can't be read: {error.strerror or error}."
                 self.events.emit(Notice(text=text, severity="error"))
             else:
-                severity = "warning" if report.problem else "information"
                 text = f"{report.problem} {report.summary}".lstrip()
-                self.events.emit(Notice(text=text, severity=severity))
+                problem = bool(report.problem)
+                self.events.emit(
+                    Notice(text=text, severity="warning" if problem else "information")
+                )
 
         return self.pool.submit("import conversations", Lane.UPKEEP, take_in, key="import")
 
     async def recall(
-        self, question: str, limit: int, *, tokens: int | None = None, kinds: Sequence[str] = KINDS
+        self,
+        question: str,
+        limit: int,
+        *,
+        tokens: int | None = None,
+        kinds: Sequence[str] = KINDS,
+        entity_id: str | None = None,
     ) -> list[Recollection]:
         """What would be brought back for a question, the best first.
 
@@ -402,11 +458,58 @@ class Engine:
             limit: How many recollections at most.
             tokens: As many as fit, by the count of their texts.
             kinds: What to bring back, of `engine.memory.recall.KINDS`.
+            entity_id: Whose conversations and memories; None is the owner of the account.
 
         Raises:
             StorageError: The store can't be read.
         """
-        return await self._workshop.recall.recall(question, limit, tokens=tokens, kinds=kinds)
+        return await self._workshop.recall.recall(
+            question, limit, tokens=tokens, kinds=kinds, entity_id=entity_id
+        )
+
+    async def look_up(self, question: str, *, entity_id: str | None, process_id: str) -> str:
+        """Research for another program: the articles, as a model reads them, and no answer.
+
+        The question and what was found are kept in a conversation of its own.
+
+        Args:
+            question: What to find out. Nobody vouches for addresses in it.
+            entity_id: For whom.
+            process_id: The program that asks.
+
+        Raises:
+            ModelError: There is no model to make topics of the question.
+            StorageError: The store can't be used.
+        """
+        from engine.research.synthesis import closing  # late: few programs ask
+
+        backend, info = await self.models.ready(None)
+        desk = await self.research_desk()
+        session = await self._store.sessions.create(user_id=entity_id)
+        await self._store.sessions.set_state(session.id, PROCESS, process_id)
+        asked = await self._store.messages.append(session.id, role=Role.USER, content=question)
+        await self.library.rename(session.id, first_words(question), TitleOrigin.WORDS)
+        research = desk.begin(asked, question)
+        await research.gather(backend, info)
+        told = await research.told(info)
+        numbers = ", ".join(f"[{number}]" for number in range(1, len(research.shown) + 1))
+        given = f"{process_id} asked this, and was given {numbers}." if numbers else told
+        answer = await self._store.messages.append(
+            session.id,
+            role=Role.ASSISTANT,
+            content=given + (closing(question, given, research.shown) if numbers else ""),
+            finish=Finish.COMPLETE,
+        )
+        await self._store.articles.cite(answer.id, [article.id for article in research.shown])
+        await research.ended(complete=True)
+        await self._tell_session(session.id)
+        return told
+
+    async def exporters(self) -> Mapping[str, Exporter]:
+        """The forms that conversations can be written in, by name; those of plugins come last."""
+        from engine.export import BUILT_IN  # late: no start exports
+
+        return {**BUILT_IN, **(await self.plugins.load()).exporters}
 
     def packed(self, session_id: str) -> Packed | None:
         """What the model was last shown in a session; None where it was not asked in this run."""
@@ -422,6 +525,7 @@ class Engine:
             ModelError: There is no model to pack for, or the question does not fit it.
             StorageError: The store can't be used.
         """
+        await self.plugins.load()
         session = await self.library.session(session_id)
         question, messages = await self._last_turn(session)
         backend, info = await self.models.ready(session.model)
@@ -481,6 +585,16 @@ class Engine:
 
         self.pool.submit(EMBEDDING, Lane.UPKEEP, embed, key=EMBEDDING)
 
+    def _makes_workers(self, count: int, niceness: int = 0) -> MakeExecutor:
+        """What makes the executor of `count` workers, or that of the cluster."""
+        loop = asyncio.get_running_loop()
+
+        def tell(text: str) -> None:
+            notice = Notice(text=text, severity="warning")
+            loop.call_soon_threadsafe(self.events.emit, notice)
+
+        return maker(self.settings.workers, tell, count, niceness)
+
     async def _choose_embedder(self, workers: Workers) -> Embedder:
         embedding = await asyncio.to_thread(import_module, "engine.embedding")  # imports numpy
         wanted = self.settings.memory.embedder
@@ -489,6 +603,7 @@ class Engine:
 
     async def close(self) -> None:
         """End everything in order: turns keep what they have, writes are drained, then the rest."""
+        await self.elsewhere.close()
         await self.pool.close()
         for turns in tuple(self._turns.values()):
             for turn in tuple(turns):
@@ -579,9 +694,11 @@ class Engine:
             research=desk.begin(question) if desk is not None else None,
         )
         self._turns.setdefault(question.session_id, []).append(turn)
-        # A question goes first; what was going on in the background is tried again after it.
-        for job in self.pool.living(Lane.BACKGROUND):
-            job.cancel()
+        # A question goes first; what was going on in the background is tried again after it, unless
+        # it has a host of its own.
+        if not self.models.aside(model or session.model):
+            for job in self.pool.living(Lane.BACKGROUND):
+                job.cancel()
         turn.begin()
         await self._tell_session(question.session_id)
         return turn

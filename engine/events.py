@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from engine.config import Settings
     from engine.context.budget import Packed
     from engine.llm.base import ModelInfo
+    from engine.plugin_finder import Plugins
     from engine.pool import Job
     from engine.research.pipeline import Research
     from storage.articles import Draft
@@ -34,6 +37,25 @@ class SessionDeleted(Event, frozen=True, kw_only=True):
     """A session left the list, deleted or archived. It can be restored."""
 
     session_id: str
+    elsewhere: bool = False
+    """Another program did it."""
+
+
+class ChangedElsewhere(Event, frozen=True, kw_only=True):
+    """Another program changed a session, or said something in it."""
+
+    session_id: str
+    session: Session
+    last: tuple[Message, ...]
+    """The last messages of the branch that is shown now, in order."""
+
+
+class ConnectionChanged(Event, frozen=True, kw_only=True):
+    """The server that keeps everything went out of reach, or is back."""
+
+    lost: bool
+    waiting: int = 0
+    """Writes that wait on this machine until it is back."""
 
 
 class MessageAdded(Event, frozen=True, kw_only=True):
@@ -131,10 +153,18 @@ class ModelChanged(Event, frozen=True, kw_only=True):
     """How much of a download has come, from 0 to 1."""
 
 
+class HostsChanged(Event, frozen=True, kw_only=True):
+    """A model server was found to be there or gone, or is asked for more or less than before."""
+
+
 class MemoriesChanged(Event, frozen=True, kw_only=True):
     """Something was remembered, changed or forgotten about a person."""
 
     entity_id: str | None
+
+
+class ServersChanged(Event, frozen=True, kw_only=True):
+    """A server of tools started, ended, or offers something else now."""
 
 
 class JobChanged(Event, frozen=True, kw_only=True):
@@ -147,7 +177,13 @@ class Notice(Event, frozen=True, kw_only=True):
     """Something the user should read: `severity` is `information`, `warning` or `error`."""
 
     text: str
-    severity: str = "information"
+    severity: Literal["information", "warning", "error"] = "information"
+
+
+class PluginsLoaded(Event, frozen=True, kw_only=True):
+    """It is known what plugins add."""
+
+    plugins: Plugins
 
 
 class SettingsChanged(Event, frozen=True, kw_only=True):

@@ -284,6 +284,14 @@ class Library:
         self._events.emit(SessionChanged(session=session))
         return message.id in after
 
+    async def keep_image(self, data: bytes) -> str:
+        """Keep an image for a message that is about to show it. Returns its SHA-256, in hex."""
+        return await self._store.images.keep(data)
+
+    async def image(self, sha256: str) -> bytes | None:
+        """The bytes of an image that a message shows; None when it is not kept any more."""
+        return await self._store.images.get(sha256)
+
     async def articles(self, session_id: str, *, limit: int | None = 100) -> Sequence[Article]:
         """What research found for a session, the most relevant first; all without a limit."""
         return await self._store.articles.of_session(session_id, limit=limit)

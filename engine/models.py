@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.events import Events, ModelChanged
+from engine.events import Events, HostsChanged, ModelChanged
 from engine.llm.base import Backend, ModelError, ModelInfo
+from engine.llm.router import Router
+from engine.plugin_finder import PROVIDERS
+from engine.plugin_guards import GuardedBackend
 from engine.pool import Job, JobState, Lane, Pool
 
 if TYPE_CHECKING:
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 
     from engine.config import Paths, Settings
     from engine.llm.catalog import KnownModel
+    from engine.llm.hosts import Host
+    from engine.plugin_finder import Plugins
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +35,17 @@ WEAK_BELOW = 0.5e9
 """Models of fewer parameters are not trusted with titles."""
 
 
+BEAT_SECONDS = 10.0
+"""Between two looks at model servers that somebody watches."""
+
+
 class Models:
     """The backends, and the model that answers unless a session names another.
 
     Attributes:
+        events: Where it is told how the models and their hosts are.
         current: The default model; None before `find` has ended, or when there is none.
+        plugins: Where there are more backends, and embedders.
     """
 
     def __init__(
@@ -42,12 +54,14 @@ class Models:
         paths: Paths,
         pool: Pool,
         events: Events,
+        plugins: Plugins,
         backends: Iterable[Backend] = (),
     ) -> None:
         self._settings = settings
         self._paths = paths
         self._pool = pool
-        self._events = events
+        self.events = events
+        self.plugins = plugins
         self._backends = {backend.provider: backend for backend in backends}
         self._making: dict[str, asyncio.Lock] = {}
         self._fetching: Job[None] | None = None
@@ -73,9 +87,32 @@ class Models:
                 log.warning("%s lists no models: %s", provider, error.kind)
                 return []
 
-        return [
-            info for infos in await asyncio.gather(*map(of, self._providers())) for info in infos
-        ]
+        providers = self._providers(await self.plugins.load())
+        return [info for infos in await asyncio.gather(*map(of, providers)) for info in infos]
+
+    async def hosts(self) -> list[Host]:
+        """The model servers that the settings name, as they were when last asked."""
+        backends = [await self.backend(provider) for provider in self._servers()]
+        routers = (backend for backend in backends if isinstance(backend, Router))
+        return [host for router in routers for host in router.hosts]
+
+    def aside(self, ref: str | None) -> bool:
+        """Whether there is a host beside the one where `ref`, or the default model, answers."""
+        ref = ref or (self.current.ref if self.current is not None else "")
+        backend = self._backends.get(ref.partition(":")[0])
+        return isinstance(backend, Router) and backend.spreads
+
+    def watch_hosts(self) -> Job[None]:
+        """Look at all model servers now and again until the job is cancelled."""
+
+        async def watch(_job: Job[None]) -> None:
+            while True:
+                hosts = await self.hosts()
+                await asyncio.gather(*(host.look() for host in hosts))
+                self.events.emit(HostsChanged())
+                await asyncio.sleep(BEAT_SECONDS)
+
+        return self._pool.submit("watch the model hosts", Lane.FETCH, watch)
 
     async def choose(self, ref: str) -> ModelInfo:
         """Let `ref` (`provider:name`) answer from now on, in this run.
@@ -162,7 +199,13 @@ class Models:
         """
         async with self._making.setdefault(provider, asyncio.Lock()):
             if provider not in self._backends:
-                self._backends[provider] = await asyncio.to_thread(self._make, provider)
+                added = {} if provider in PROVIDERS else (await self.plugins.load()).backends
+                make = added.get(provider)
+                self._backends[provider] = await asyncio.to_thread(
+                    partial(GuardedBackend, make, provider)
+                    if make
+                    else partial(self._make, provider)
+                )
             return self._backends[provider]
 
     async def warm(self) -> None:
@@ -245,18 +288,19 @@ class Models:
 
     def _make(self, provider: str) -> Backend:
         """Import and build a backend; called in a thread, for the imports are slow."""
-        if provider == "ollama":
-            from engine.llm.ollama import Ollama
-
-            return Ollama(self._settings.ollama, cache_dir=self._paths.cache_dir)
         if provider == "embedded":
             from engine.llm.embedded import Embedded
 
             return Embedded(self._settings.embedded, self._paths)
-        if provider == "openai" and self._settings.openai.base_url:
-            from engine.llm.openai_compatible import OpenAICompatible
+        if provider in self._servers():
+            from engine.llm import hosts
 
-            return OpenAICompatible.from_settings(self._settings.openai)
+            made = (
+                hosts.ollama_hosts(self._settings.ollama, self._paths.cache_dir)
+                if provider == "ollama"
+                else hosts.openai_hosts(self._settings.openai)
+            )
+            return Router(made, self._pool, self.events)
         if provider == "openai":
             raise ModelError(
                 "no_provider",
@@ -269,14 +313,18 @@ class Models:
             "Write `ollama:NAME`, `embedded:NAME` or `openai:NAME`.",
         )
 
-    def _providers(self) -> list[str]:
-        built_in = ["ollama", *(["openai"] if self._settings.openai.base_url else []), "embedded"]
-        return [*built_in, *(name for name in self._backends if name not in built_in)]
+    def _servers(self) -> list[str]:
+        openai = self._settings.openai
+        return ["ollama", *(["openai"] if openai.base_url or openai.hosts else [])]
+
+    def _providers(self, plugins: Plugins) -> list[str]:
+        built_in = [*self._servers(), "embedded"]
+        return list(dict.fromkeys([*built_in, *plugins.backends, *self._backends]))
 
     def _tell(self, state: str, detail: str = "", share: float | None = None) -> None:
         info = self.current if state == "ready" else None
         self.state = ModelChanged(state=state, info=info, detail=detail, share=share)
-        self._events.emit(self.state)
+        self.events.emit(self.state)
 
 
 def windowed(info: ModelInfo, wanted: int | None) -> ModelInfo:
@@ -298,6 +346,11 @@ def split_ref(ref: str) -> tuple[str, str]:
             "bad_ref", f"{ref!r} names no model.", "Write `provider:name`, as in `ollama:llama3.2`."
         )
     return provider, name
+
+
+def takes_tools(info: ModelInfo) -> bool:
+    """Whether a model is offered tools: a small one that is forgets what it was asked."""
+    return "tools" in info.capabilities and not is_weak(info)
 
 
 def is_weak(info: ModelInfo) -> bool:

@@ -41,7 +41,7 @@ class Lane(StrEnum):
     """Model calls that nobody waits for: titles and, later, summaries."""
 
     FETCH = "fetch"
-    """One source of a research turn."""
+    """Waiting for servers: one source of a research turn, model hosts that are looked at."""
 
     PROCESS = "process"
     """Waiting for worker processes that read, embed and rank."""
@@ -49,6 +49,9 @@ class Lane(StrEnum):
     DOWNLOAD = "download"
     UPKEEP = "upkeep"
     """Looking for models, tidying the store."""
+
+    SERVERS = "servers"
+    """Connections to servers of tools, as long as they are open."""
 
 
 WIDTHS = {
@@ -59,6 +62,7 @@ WIDTHS = {
     Lane.PROCESS: 4,
     Lane.DOWNLOAD: 1,
     Lane.UPKEEP: 2,
+    Lane.SERVERS: 32,
 }
 """Jobs at a time in each lane."""
 

@@ -175,18 +175,14 @@ def explain(file: Path, text: str, raw: Mapping[str, Any], error: str) -> str:
         error: What msgspec says.
     """
     message, _, place = error.partition(" - at `$")
-    keys = re.findall(r"\w+", place.partition("[")[0])
-    if place.endswith("[...]`"):  # msgspec does not tell which of a table
-        table = raw[keys[0]] if len(keys) == 1 else raw[keys[0]][keys[1]]
-        if isinstance(table, dict):
-            keys += [key for key, value in table.items() if not isinstance(value, str)][:1]
+    keys = _place(place, raw)
     if unknown := re.search(r"unknown field `(.+)`", message):
         keys = [*keys, unknown[1]]
         advice = _unknown(keys)
     elif message.startswith(("Expected", "Invalid")):
         advice = f"{_name(keys)} {_misfit(keys, raw)}"
     else:  # what a section itself checks
-        keys = [*keys, *_named(message, raw[keys[0]])]
+        keys = [*keys, *_named(message, _at(raw, keys))]
         advice = f"{_name(keys)}: {message}. Correct it, or take it out."
     return f"{file}, line {line_of(text, keys)}: {advice}"
 
@@ -212,19 +208,62 @@ def line_of(text: str, keys: Sequence[str]) -> int:
     return before + 1
 
 
+def _place(place: str, raw: Mapping[str, Any]) -> list[str]:
+    """The keys that lead to what is wrong. Of a table's entries msgspec does not tell which."""
+    keys: list[str] = []
+    for name, _of_table in re.findall(r"\.(\w+)|(\[\.\.\.\])", place):
+        if name:
+            keys.append(name)
+        elif isinstance(table := _at(raw, keys), dict):
+            kind = get_args(_kind(keys))[1]
+            keys.append(next(key for key, value in table.items() if not _fits(value, kind)))
+    return keys
+
+
+def _at(raw: Any, keys: Sequence[str]) -> Any:
+    for key in keys:
+        raw = raw[key]
+    return raw
+
+
+def _kind(keys: Sequence[str]) -> Any:
+    """The type of what the keys lead to."""
+    kind: Any = Settings
+    for key in keys:
+        kind = get_args(kind)[1] if get_origin(kind) is dict else _hints(kind)[key]
+    return kind
+
+
+def _fits(value: object, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _is_section(kind: Any) -> bool:
+    """Whether it is a section, or a table of such."""
+    if get_origin(kind) is dict:
+        kind = get_args(kind)[1]
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
 def _name(keys: Sequence[str]) -> str:
-    section, *rest = keys or [""]
-    return f"[{section}] {'.'.join(rest)}".rstrip()
+    """The keys, as `[section] key`."""
+    count = 1
+    while count < len(keys) and _is_section(_kind(keys[: count + 1])):
+        count += 1
+    return f"[{'.'.join(keys[:count])}] {'.'.join(keys[count:])}".rstrip()
 
 
 def _unknown(keys: Sequence[str]) -> str:
     """That there is no such key, and which was perhaps meant."""
     *above, key = keys
+    there = list(_kind(above).__struct_fields__)
     if above:
-        there = list(_hints(Settings)[above[0]].__struct_fields__)
-        what = f"[{above[0]}] has no {key!r}."
+        what = f"{_name(above)} has no {key!r}."
     else:
-        there = list(Settings.__struct_fields__)
         what = f"There is no section [{key}]."
     near = difflib.get_close_matches(key, there, n=1)
     elsewhere = [one.section for one in all_settings() if one.key == key]
@@ -249,11 +288,7 @@ def _named(message: str, table: Mapping[str, Any]) -> list[str]:
 
 
 def _misfit(keys: Sequence[str], raw: Mapping[str, Any]) -> str:
-    value: Any = raw
-    kind: Any = Settings
-    for key in keys:
-        value = value[key]
-        kind = get_args(kind)[1] if get_origin(kind) is dict else _hints(kind)[key]
+    value, kind = _at(raw, keys), _kind(keys)
     shown = repr(value)
     shown = shown if len(shown) <= 60 else f"{shown[:59]}…"
     return f"is {shown}, and must be {_wanted(kind)}. Correct it, or take it out."
@@ -278,7 +313,7 @@ def _wanted(kind: Any) -> str:
     if origin is Literal:
         return " or ".join(f"“{one}”" for one in arguments)
     if origin is tuple:
-        return "a list of texts"
+        return "a list of texts" if arguments[0] is str else f"a list of {_wanted(arguments[0])}"
     if origin is dict or (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
         return "a section"
     return {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[kind]

@@ -48,6 +48,7 @@ async def write_title(
         options=Options(temperature=0.0, max_tokens=MAX_TOKENS, context_length=info.window),
         think=False if "thinking" in info.capabilities else None,
         keep_alive=keep_alive,
+        background=True,
     )
     async with aclosing(backend.chat(request)) as chunks:
         said = "".join([chunk.text async for chunk in chunks])

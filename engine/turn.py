@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import uuid
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,8 +32,9 @@ from engine.events import (
     MessageAdded,
     TurnEnded,
 )
+from engine.images import images_in, with_bytes
 from engine.llm.base import ChatMessage, ModelError, Options
-from engine.models import windowed
+from engine.models import takes_tools, windowed
 from engine.parameters import effective
 from engine.pool import Job, Lane, Pool
 from engine.tools.registry import ToolContext, ToolResult
@@ -45,10 +47,12 @@ if TYPE_CHECKING:
 
     from engine.config import Settings
     from engine.context.budget import Packed
-    from engine.llm.base import Backend, ModelInfo
+    from engine.llm.base import Backend, ChatRequest, ModelInfo
+    from engine.mcp.servers import Servers
     from engine.memory.memories import Memories
     from engine.memory.recall import Recall
     from engine.models import Models
+    from engine.plugin_finder import Plugins
     from engine.research.pipeline import Desk, Research
     from engine.tools.registry import Registry
     from engine.unkept import Unkept
@@ -59,6 +63,15 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT_SECONDS = 0.5
 """A crash loses at most this much of an answer."""
+
+LONGEST_ANSWER = 2_000_000
+"""Characters, thinking included: a book. What goes on beyond would go on for ever."""
+
+MOST_CALLS = 100
+"""Calls in one step; a model that makes more has lost its way."""
+
+LONGEST_ID = 200
+"""Characters of a call's id; a longer one is replaced."""
 
 MOST_STEPS = 8
 """How often a turn may call tools and ask the model again."""
@@ -72,6 +85,8 @@ class Workshop(msgspec.Struct, kw_only=True):
     recall: Recall
     memory: Memories
     tools: Registry
+    servers: Servers
+    plugins: Plugins
     pool: Pool
     events: Events
     unkept: Unkept
@@ -80,6 +95,9 @@ class Workshop(msgspec.Struct, kw_only=True):
     config_dir: Path
     desk: Callable[[], Awaitable[Desk]]
     """Where research begins."""
+
+    call_ids: set[str] = msgspec.field(default_factory=set)
+    """The ids of all tool calls that models have made."""
 
 
 class Turn:
@@ -135,6 +153,7 @@ class Turn:
         self._text = [answer.content] if goes_on else []
         self._thinking = [answer.thinking] if goes_on else []
         self._begun = answer.content if goes_on else ""
+        self._size = len(self._begun)
         self._calls: list[ToolCall] = []
         self._usage = Usage()
 
@@ -203,6 +222,7 @@ class Turn:
 
     async def _answer(self, job: Job[Message]) -> None:
         """Ask the model, run what it calls, and ask again, until it calls nothing more."""
+        await self._shop.plugins.load()
         # While the turn waited, the one before it may have moved it on.
         self.answer = await self._shop.store.messages.get(self.answer.id) or self.answer
         if self.question.token_count is None:
@@ -274,7 +294,9 @@ class Turn:
 
         When none does, a new answer is begun, for the model to go on with.
         """
-        tools = self._shop.tools
+        # What a person agrees to is what runs, though a server may say something else meanwhile.
+        await self._shop.servers.ready_for(await self._consent.waiting())
+        tools = self._shop.tools.as_now()
         context = ToolContext(
             session_id=self.session_id,
             store=self._shop.store,
@@ -332,6 +354,7 @@ class Turn:
             finish=Finish.STREAMING,
         )
         self._text, self._thinking, self._calls, self._usage = [], [], [], Usage()
+        self._size = 0
         self._begun = ""
         self._shop.events.emit(MessageAdded(message=self.answer, inserted=True))
 
@@ -340,6 +363,14 @@ class Turn:
         shop = self._shop
         self.backend, self.info = await shop.models.ready(self._model)
         job.report(detail=f"packing for {self.info.ref}")
+        if images_in(self.question.content) and "vision" not in self.info.capabilities:
+            raise ModelError(
+                "unseeing",
+                f"{self.info.ref} can't see images.",
+                "Choose a model that can, and answer again.",
+            )
+        if takes_tools(self.info):
+            await shop.servers.settled()
         session = await shop.store.sessions.get(self.session_id)
         if session is None:
             raise UnknownSessionError(f"There is no session {self.session_id}.")
@@ -380,13 +411,14 @@ class Turn:
         await self._cite(self.answer.id)
         job.report(detail=self.info.ref)
         async with self._saving():
-            await self._stream(job, self.backend, self.packed)
+            request = await with_bytes(self.packed.request, shop.store.images.get)
+            await self._stream(job, self.backend, request)
 
-    async def _stream(self, job: Job[Message], backend: Backend, packed: Packed) -> None:
+    async def _stream(self, job: Job[Message], backend: Backend, request: ChatRequest) -> None:
         sent = time.monotonic()
         first: float | None = None
         told = Usage()
-        async with aclosing(backend.chat(packed.request)) as chunks:
+        async with aclosing(backend.chat(request)) as chunks:
             async for chunk in chunks:
                 if chunk.read is not None:
                     job.report(chunk.read, "reading the prompt")
@@ -395,18 +427,32 @@ class Turn:
                             session_id=self.session_id, message_id=self.answer.id, share=chunk.read
                         )
                     )
-                self._calls.extend(chunk.tool_calls)
+                self._calls.extend(self._under_its_own_id(call) for call in chunk.tool_calls)
                 if chunk.text or chunk.thinking:
                     if first is None:
                         first = time.monotonic() - sent
                         job.report(detail="writing the answer")
                     self._take(chunk.text, chunk.thinking)
+                if self._size > LONGEST_ANSWER or len(self._calls) > MOST_CALLS:
+                    raise ModelError(
+                        "endless",
+                        f"{self._model_name} did not come to an end, and was stopped.",
+                        "Ask again, or choose another model.",
+                    )
                 told = chunk.usage or told
                 self._usage = msgspec.structs.replace(
                     told, first_token_seconds=first, total_seconds=time.monotonic() - sent
                 )
 
+    def _under_its_own_id(self, call: ToolCall) -> ToolCall:
+        """The call under an id that no other has: consent goes by ids, and models choose them."""
+        if not 0 < len(call.id) <= LONGEST_ID or call.id in self._shop.call_ids:
+            call = msgspec.structs.replace(call, id=f"call_{uuid.uuid4().hex}")
+        self._shop.call_ids.add(call.id)
+        return call
+
     def _take(self, text: str, thinking: str) -> None:
+        self._size += len(text) + len(thinking)
         if text:
             self._text.append(text)
         if thinking:

@@ -1,8 +1,9 @@
 """Worker processes for what would hold up the event loop: reading pages, embedding, comparing.
 
-They live as long as one run of research, or while memory uses an encoder. Their lifeline is a pipe:
-when its other end closes, because the run is over, was cancelled, or the program was killed, they
-end at once, in the middle of whatever they do.
+They are this machine's own, or a cluster's. Those of this machine live as long as one run of
+research, or while memory uses an encoder. Their lifeline is a pipe: when its other end closes,
+because the run is over, was cancelled, or the program was killed, they end at once, in the middle
+of whatever they do.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor
 from functools import partial
-from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from storage.waiting import to_its_end
 
@@ -30,7 +31,16 @@ MakeExecutor: TypeAlias = Callable[[], tuple[Executor, Callable[[], None]]]
 """Makes an executor, and what ends its processes at once."""
 
 LONGEST_SECONDS = 10.0
-"""The longest that one piece of work may take."""
+"""The longest that one piece of work may take on this machine."""
+
+
+class Crew(NamedTuple):
+    """An executor, what ends its processes at once, and how many pieces of work it takes."""
+
+    executor: Executor
+    end: Callable[[], None]
+    free: asyncio.Semaphore
+    width: int
 
 
 class Workers:
@@ -39,12 +49,13 @@ class Workers:
     def __init__(self, make: MakeExecutor, width: int) -> None:
         """Keep how to make an executor of `width` workers.
 
-        Any `concurrent.futures.Executor` will do; one of threads ends nothing.
+        Any `concurrent.futures.Executor` will do; one of threads ends nothing. One with a `width`
+        of its own is given as much work at a time, one with `longest_seconds` as much time.
         """
         self._make = make
-        self._free = asyncio.Semaphore(width)
-        self._executor: Executor | None = None
-        self._kill: Callable[[], None] = _nothing
+        self._width = width
+        self._making = asyncio.Lock()
+        self._crew: Crew | None = None
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -56,6 +67,11 @@ class Workers:
         finally:
             await workers.close()
 
+    @property
+    def width(self) -> int:
+        """How many pieces of work are done at a time."""
+        return self._crew.width if self._crew is not None else self._width
+
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `function` in a worker, and once more in a new one if that worker dies.
 
@@ -64,12 +80,11 @@ class Workers:
             TimeoutError: It took longer than `LONGEST_SECONDS`; the worker was ended.
             Exception: What the function raised.
         """
-        async with self._free:
-            try:
-                return await self._once(function, *args, **kwargs)
-            except BrokenExecutor:
-                log.warning("a worker died in %s; it is tried again", function.__name__)
-                return await self._once(function, *args, **kwargs)
+        try:
+            return await self._once(function, *args, **kwargs)
+        except BrokenExecutor:
+            log.warning("a worker died in %s; it is tried again", function.__name__)
+            return await self._once(function, *args, **kwargs)
 
     async def warm(self, function: Callable[[], object]) -> None:
         """Start the processes and let one do what is slow to begin with; failure shows later."""
@@ -78,29 +93,46 @@ class Workers:
 
     async def close(self) -> None:
         """End the processes and wait until they are gone."""
-        executor, self._executor = self._executor, None
-        if executor is not None:
-            self._kill()
-            await to_its_end(asyncio.to_thread(executor.shutdown, True))
+        async with self._making:
+            crew, self._crew = self._crew, None
+        if crew is not None:
+            await to_its_end(asyncio.to_thread(_end, crew))
 
     async def _once(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        if self._executor is None:
-            self._executor, self._kill = self._make()
-        executor, kill = self._executor, self._kill
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(LONGEST_SECONDS):
-                try:
-                    running = loop.run_in_executor(executor, partial(function, *args, **kwargs))
-                except RuntimeError as error:  # one that breaks this moment may say it is shut down
-                    raise BrokenExecutor(str(error)) from error
-                return await running
-        except (BrokenExecutor, TimeoutError):
-            kill()
-            if self._executor is executor:
-                self._executor = None
-            await asyncio.to_thread(executor.shutdown, False, cancel_futures=True)
-            raise
+        crew = await self._ready()
+        async with crew.free:
+            longest = getattr(crew.executor, "longest_seconds", LONGEST_SECONDS)
+            try:
+                async with asyncio.timeout(longest):
+                    work = partial(function, *args, **kwargs)
+                    try:
+                        running = asyncio.get_running_loop().run_in_executor(crew.executor, work)
+                    except RuntimeError as error:  # it broke while this waited for its turn
+                        raise BrokenExecutor(str(error)) from error
+                    return await running
+            except (BrokenExecutor, TimeoutError):
+                crew.end()
+                if self._crew is crew:
+                    self._crew = None
+                await asyncio.to_thread(crew.executor.shutdown, False, cancel_futures=True)
+                raise
+
+    async def _ready(self) -> Crew:
+        def make() -> Crew:
+            executor, end = self._make()
+            width = getattr(executor, "width", self._width)
+            self._crew = Crew(executor, end, asyncio.Semaphore(width), width)
+            return self._crew
+
+        async with self._making:
+            # In a thread, because a cluster may be slow to answer; and what is made has an owner.
+            crew = self._crew
+            return crew if crew is not None else await to_its_end(asyncio.to_thread(make))
+
+
+def _end(crew: Crew) -> None:
+    crew.end()
+    crew.executor.shutdown(wait=True)
 
 
 def processes(count: int, niceness: int = 0) -> tuple[Executor, Callable[[], None]]:
@@ -166,7 +198,3 @@ def _begin_worker(lifeline: Connection, niceness: int) -> None:
         os._exit(1)
 
     threading.Thread(target=end_with_parent, daemon=True).start()
-
-
-def _nothing() -> None:
-    """End no process."""

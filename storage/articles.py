@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -9,13 +10,13 @@ import msgspec
 
 from storage import query as language
 from storage.ids import new_id
-from storage.ranking import RANKED_AT_MOST, telling_words
+from storage.ranking import RANKED_AT_MOST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from storage.database import Database, Row
     from storage.records import Span
+    from storage.sql import Row, Sql
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,19 +60,21 @@ class FoundArticle(msgspec.Struct, frozen=True, kw_only=True):
 
 _COLUMNS = tuple(Article.__struct_fields__)
 _ARTICLE = ", ".join(f"article.{column}" for column in _COLUMNS)
-_UPSERT = f"""
-    INSERT INTO articles ({", ".join(_COLUMNS)})
-    VALUES ({", ".join("?" * len(_COLUMNS))})
-    ON CONFLICT (session_id, url) DO UPDATE SET
-        {", ".join(f"{c} = excluded.{c}" for c in _COLUMNS if c not in ("id", "session_id", "url"))}
-    RETURNING {", ".join(_COLUMNS)}
-"""
+_INSERT = f"INSERT INTO articles ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+_CHANGES = ", ".join(
+    f"{column} = excluded.{column}"
+    for column in _COLUMNS
+    if column not in ("id", "session_id", "url")
+)
 
 
 class ArticleStore:
     """The articles of a database."""
 
-    def __init__(self, database: Database) -> None:
+    once = "session_id, url"
+    """What makes an article the same as one that was found before."""
+
+    def __init__(self, database: Sql) -> None:
         self._database = database
 
     async def upsert(self, session_id: str, drafts: Sequence[Draft]) -> list[Article]:
@@ -91,7 +94,9 @@ class ArticleStore:
                     fetched_at=now,
                 )
                 [row] = await transaction.execute(
-                    _UPSERT, [getattr(article, column) for column in _COLUMNS]
+                    f"{_INSERT} ON CONFLICT ({self.once}) DO UPDATE SET {_CHANGES}"
+                    f" RETURNING {', '.join(_COLUMNS)}",
+                    [getattr(article, column) for column in _COLUMNS],
                 )
                 kept.append(_article(row))
         return kept
@@ -113,8 +118,7 @@ class ArticleStore:
         """
         async with self._database.transaction() as transaction:
             await transaction.execute_many(
-                f"INSERT INTO articles ({', '.join(_COLUMNS)})"
-                f" VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT DO NOTHING",
+                f"{_INSERT} ON CONFLICT DO NOTHING",
                 [[getattr(article, column) for column in _COLUMNS] for article in articles],
             )
             await transaction.execute_many(
@@ -131,8 +135,8 @@ class ArticleStore:
         """The articles of a session, the most relevant first; all without a limit."""
         rows = await self._database.fetch_all(
             f"SELECT {_ARTICLE} FROM articles AS article WHERE session_id = ?"
-            " ORDER BY relevance DESC, key LIMIT ?",
-            [session_id, -1 if limit is None else limit],
+            " ORDER BY relevance DESC NULLS LAST, key LIMIT ?",
+            [session_id, sys.maxsize if limit is None else limit],
         )
         return [_article(row) for row in rows]
 
@@ -141,7 +145,8 @@ class ArticleStore:
         rows = await self._database.fetch_all(
             f"SELECT {_ARTICLE} FROM articles AS article"
             " JOIN sessions AS session ON session.id = article.session_id"
-            " WHERE session.user_id IS ? AND article.url GLOB 'session:*' ORDER BY article.key",
+            " WHERE session.user_id IS ? AND substr(article.url, 1, 8) = 'session:'"
+            " ORDER BY article.key",
             [user_id],
         )
         return [_article(row) for row in rows]
@@ -160,24 +165,23 @@ class ArticleStore:
 
         One word in common is enough. Those of deleted sessions are left out.
         """
-        match = await telling_words(self._database, "articles_index", query)
-        if not match:
+        match = await self._database.full_text.telling("articles", query)
+        if match is None:
             return []
         rows = await self._database.fetch_all(
             f"""
             SELECT {_ARTICLE} FROM (
-                SELECT article.key, bm25(articles_index, 4.0, 1.0) AS score
-                FROM articles_index
-                JOIN articles AS article ON article.key = articles_index.rowid
+                SELECT article.key, {match.score} AS score
+                FROM {match.source}
                 CROSS JOIN sessions AS session ON session.id = article.session_id
-                WHERE articles_index MATCH ?
+                WHERE {match.condition}
                     AND session.deleted_at IS NULL
-                    AND (? IS NULL OR article.session_id = ?)
-                ORDER BY articles_index.rowid DESC LIMIT {RANKED_AT_MOST}
+                    AND (CAST(? AS TEXT) IS NULL OR article.session_id = ?)
+                ORDER BY {match.order} DESC LIMIT {RANKED_AT_MOST}
             ) AS best JOIN articles AS article ON article.key = best.key
-            ORDER BY best.score, article.key DESC LIMIT ?
+            ORDER BY best.score DESC, article.key DESC LIMIT ?
             """,
-            [match, session_id, session_id, limit],
+            [*match.score_parameters, *match.parameters, session_id, session_id, limit],
         )
         return [_article(row) for row in rows]
 
@@ -190,24 +194,21 @@ class ArticleStore:
         wanted = language.parse(query)
         if not wanted.phrases or wanted.filtered:
             return []
-        [(fitting,)] = await self._database.fetch_all(
-            "SELECT count(*) FROM"
-            " (SELECT 1 FROM articles_index WHERE articles_index MATCH ? LIMIT ?)",
-            (wanted.match, RANKED_AT_MOST),
-        )
-        score = "bm25(articles_index, 4.0, 1.0)" if fitting < RANKED_AT_MOST else "0.0"
+        match = self._database.full_text.fitting("articles", wanted)
+        broad = await self._database.full_text.is_broad("articles", wanted)
+        score, parameters = ("0.0", []) if broad else (match.score, [*match.score_parameters])
         rows = await self._database.fetch_all(
             f"""
             SELECT {_ARTICLE}, session.title FROM (
-                SELECT rowid AS key, {score} AS score FROM articles_index
-                WHERE articles_index MATCH ? ORDER BY rowid DESC LIMIT {RANKED_AT_MOST}
+                SELECT article.key, {score} AS score FROM {match.source}
+                WHERE {match.condition} ORDER BY {match.order} DESC LIMIT {RANKED_AT_MOST}
             ) AS fitting
             JOIN articles AS article ON article.key = fitting.key
             JOIN sessions AS session
                 ON session.id = article.session_id AND session.deleted_at IS NULL
-            ORDER BY fitting.score, article.key DESC LIMIT ?
+            ORDER BY fitting.score DESC, article.key DESC LIMIT ?
             """,
-            (wanted.match, 4 * limit),
+            [*parameters, *match.parameters, 4 * limit],
         )
         found: dict[str, FoundArticle] = {}
         for row in rows:

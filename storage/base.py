@@ -1,6 +1,6 @@
 """What every keeper of sessions and messages promises; `tests/storage/contract.py` checks it.
 
-SQLite's is `SqliteSessionManager` with `Messages`; the one in memory is `InMemorySessionManager`.
+SQLite's is `SessionManager` with `Messages`; the one in memory is `InMemorySessionManager`.
 Another, over a database server say, is complete when it passes the same suite.
 """
 

@@ -14,7 +14,7 @@ from storage.waiting import to_its_end
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from storage.database import Database
+    from storage.sql import Sql
 
 LONGEST_RETRY_SECONDS = 30.0
 
@@ -28,7 +28,7 @@ class BackgroundWrites:
     in the queue, and is tried again with the next batch, at `flush` and at `close`, which report.
     """
 
-    def __init__(self, database: Database, *, size: int = 500, seconds: float = 0.5) -> None:
+    def __init__(self, database: Sql, *, size: int = 500, seconds: float = 0.5) -> None:
         self._database = database
         self._size = size
         self._seconds = seconds

@@ -27,19 +27,21 @@ if TYPE_CHECKING:
 
     from anyio.from_thread import BlockingPortal
 
+    from storage.postgres.address import Address
+
 
 @contextmanager
-def open(path: Path) -> Iterator[Blocking]:
-    """The store at `path`, made or upgraded as needed, and closed at the end of the block.
+def open(place: Path | Address) -> Iterator[Blocking]:
+    """The store in a file or on a server, made or upgraded as needed, closed after the block.
 
     Raises:
         RuntimeError: An event loop runs in this thread; use `storage.store.Store.open` there.
-        StorageError: See `storage.database.Database.open`.
+        StorageError: See `storage.store.Store.open`.
     """
     _refuse_in_event_loop("storage.blocking.open", "await storage.store.Store.open(…)")
     with (
         start_blocking_portal("asyncio") as portal,
-        portal.wrap_async_context_manager(portal.call(Store.open, path)) as store,
+        portal.wrap_async_context_manager(portal.call(Store.open, place)) as store,
     ):
         yield Blocking(portal, store, "store")
 

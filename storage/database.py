@@ -13,18 +13,17 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import aiosqlite
 
 from storage import errors
+from storage.full_text import SqliteFullText
+from storage.sql import Parameters, Row, Sql, Statements
 from storage.waiting import to_its_end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
-
-Row: TypeAlias = tuple[Any, ...]
-Parameters: TypeAlias = "Sequence[Any] | Mapping[str, Any]"
 
 APPLICATION_ID = int.from_bytes(b"Jay1", "big")
 """Marks the file as this program's (https://www.sqlite.org/pragma.html#pragma_application_id)."""
@@ -44,7 +43,7 @@ BUSY_SECONDS = 10.0
 """How long a write waits for another process's write."""
 
 
-class Database:
+class Database(Sql):
     """An open database. Made by `open`; closed by `close`, once.
 
     Writes are ordered: each waits for its turn, first come, first served. Every method raises the
@@ -59,6 +58,7 @@ class Database:
         self._idle: list[aiosqlite.Connection] = []
         self._free = asyncio.Semaphore(READERS)
         self._closed = False
+        self.full_text = SqliteFullText(self)
 
     @classmethod
     async def open(cls, path: Path) -> Database:
@@ -88,7 +88,7 @@ class Database:
                 stack.push_async_callback(connection.close)
 
     async def fetch_all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """Every row of a query, as of the last commit. A cancelled query stops at once."""
+        """See `Sql.fetch_all`."""
         async with self._free:
             # Again and again: whoever reads meanwhile may have taken the one that was opened.
             while not self._idle:
@@ -99,26 +99,14 @@ class Database:
             finally:
                 self._idle.append(reader)
 
-    async def fetch_one(self, sql: str, parameters: Parameters = ()) -> Row | None:
-        """The first row of a query, or None."""
-        rows = await self.fetch_all(sql, parameters)
-        return rows[0] if rows else None
-
     async def write(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """Run one statement as a transaction of its own. Returns what its RETURNING clause gives.
-
-        It is committed when this returns. A caller that is cancelled can't know; it is written
-        whole or not at all.
-        """
+        """See `Sql.write`."""
         async with self._turn:
             return await _run(self._writer, self.path, sql, parameters)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Several statements, committed together at the end or, after an exception, not at all.
-
-        Not re-entrant: inside the block use the transaction, as `write` would wait for its end.
-        """
+        """See `Sql.transaction`."""
         async with self._turn:
             try:
                 await _run(self._writer, self.path, "BEGIN IMMEDIATE")
@@ -128,6 +116,11 @@ class Database:
                 # Queued before anybody else's statement, even when this is cancelled once more.
                 await self._writer.rollback()
                 raise
+
+    async def data_version(self) -> int:
+        """A number that changes when another process has written, and not when this one has."""
+        [(version,)] = await self.write("PRAGMA data_version")
+        return int(version)
 
     async def backup(self, path: Path) -> None:
         """Copy the database, as of now, to a new file at `path`, while others read and write.
@@ -261,7 +254,7 @@ class Database:
                 return
 
 
-class Transaction:
+class Transaction(Statements):
     """The statements between a `BEGIN IMMEDIATE` and its `COMMIT`."""
 
     def __init__(self, path: Path, writer: aiosqlite.Connection) -> None:
@@ -269,11 +262,11 @@ class Transaction:
         self._writer = writer
 
     async def execute(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """Run one statement. Returns its rows."""
+        """See `Statements.execute`."""
         return await _run(self._writer, self._path, sql, parameters)
 
     async def execute_many(self, sql: str, parameters: Iterable[Sequence[Any]]) -> int:
-        """Run one statement with each of `parameters`, in one go. Returns how many rows changed."""
+        """See `Statements.execute_many`."""
         # Made sure of before, as it would stop half-way.
         encodable = [_encodable(each) for each in parameters]
         try:
@@ -281,6 +274,9 @@ class Transaction:
         except sqlite3.Error as error:
             raise errors.from_sqlite(error, self._path) from error
         return cursor.rowcount
+
+    async def hold(self, session_ids: Iterable[str]) -> None:
+        """Nothing has to be done: from its beginning the transaction holds the whole file."""
 
 
 async def _run(

@@ -71,6 +71,18 @@ class SkillExistsError(StorageError):
     """A skill with this name is there already."""
 
 
+class ServerRefusedError(StorageError):
+    """The database server is there and can't be used: its password, rights, database or version."""
+
+
+class ConnectionLostError(StorageError):
+    """The database server can't be reached now. A write may have been kept all the same."""
+
+
+class OutboxFullError(StorageError):
+    """So many writes wait for the database server that no more are taken."""
+
+
 def from_sqlite(error: sqlite3.Error, path: Path) -> StorageError:
     """The error of this module that says what `error` means for the database at `path`.
 

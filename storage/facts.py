@@ -166,7 +166,7 @@ class FactStore(MemoryStore[Fact, FactBatch]):
         rows = await self._database.fetch_all(
             f"""
             WITH RECURSIVE before (id) AS (
-                VALUES (?)
+                SELECT id FROM facts WHERE id = ?
                 UNION SELECT facts.id FROM facts JOIN before ON facts.superseded_by = before.id
             )
             SELECT {self._columns()} FROM facts AS this WHERE this.id IN (SELECT id FROM before)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
 
 from storage.errors import UnknownMemoryError
 from storage.query import parse
-from storage.ranking import RANKED_AT_MOST, telling_words
+from storage.ranking import RANKED_AT_MOST
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
-    from storage.database import Database, Row, Transaction
+    from storage.sql import Row, Sql, Statements
 
 RecordT = TypeVar("RecordT", bound=msgspec.Struct)
 BatchT = TypeVar("BatchT", bound="Batch")
@@ -34,7 +34,12 @@ class Batch:
         """Note a statement that changes exactly one row."""
         self._changes.append((sql, parameters))
 
-    async def write(self, transaction: Transaction) -> None:
+    @property
+    def changes(self) -> Sequence[tuple[str, Sequence[Any]]]:
+        """The statements, with their parameters."""
+        return self._changes
+
+    async def write(self, transaction: Statements) -> None:
         """Run what was noted, in order.
 
         Raises:
@@ -47,12 +52,12 @@ class Batch:
 
 
 class MemoryStore(Generic[RecordT, BatchT]):
-    """The records of one table with a full-text index `<table>_index`.
+    """The records of one table.
 
     Every record belongs to one person, the entity; None is one, too. A search sees one person's.
     """
 
-    table: ClassVar[str]
+    table: ClassVar[Literal["episodes", "facts", "skills"]]
     record: type[RecordT]
     batches: type[BatchT]
     lists: ClassVar[frozenset[str]] = frozenset()
@@ -61,7 +66,7 @@ class MemoryStore(Generic[RecordT, BatchT]):
     counted: ClassVar[str] = "TRUE"
     """Which records `count` counts."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Sql) -> None:
         self._database = database
 
     async def get(self, memory_id: str) -> RecordT | None:
@@ -156,21 +161,19 @@ class MemoryStore(Generic[RecordT, BatchT]):
         text = " ".join(word for phrase in wanted.phrases for word in phrase)
         if not text:
             return await self._select(" AND ".join(conditions), parameters, limit, offset)
-        index = f"{self.table}_index"
-        match = await telling_words(self._database, index, text)
-        if not match:
+        match = await self._database.full_text.telling(self.table, text)
+        if match is None:
             return []
-        where = " AND ".join([f"{index} MATCH ?", *conditions])
         rows = await self._database.fetch_all(
             f"""
             SELECT {self._columns()} FROM (
-                SELECT this.key, bm25({index}) AS score
-                FROM {index} JOIN {self.table} AS this ON this.key = {index}.rowid
-                WHERE {where} ORDER BY {index}.rowid DESC LIMIT {RANKED_AT_MOST}
+                SELECT this.key, {match.score} AS score FROM {match.source}
+                WHERE {" AND ".join([match.condition, *conditions])}
+                ORDER BY {match.order} DESC LIMIT {RANKED_AT_MOST}
             ) AS best JOIN {self.table} AS this ON this.key = best.key
-            ORDER BY best.score, this.key DESC LIMIT ? OFFSET ?
+            ORDER BY best.score DESC, this.key DESC LIMIT ? OFFSET ?
             """,
-            [match, *parameters, limit, offset],
+            [*match.score_parameters, *match.parameters, *parameters, limit, offset],
         )
         return [self._decode(row) for row in rows]
 

@@ -9,7 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from storage.database import Database
+    from storage.sql import Sql
 
 
 class Waiting(msgspec.Struct, frozen=True, array_like=True):
@@ -43,7 +43,7 @@ class MessageVectors:
     Vectors of different models can't be compared: each belongs to a space, which is its model's.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Sql) -> None:
         self._database = database
 
     async def waiting(self, space: str, *, after: int, limit: int) -> list[Waiting]:

@@ -25,7 +25,7 @@ from storage.records import Failure, Finish, Message, Placed, Role, ToolCall, Us
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from storage.database import Database, Row, Transaction
+    from storage.sql import Row, Sql, Statements
 
 COLUMNS = ", ".join(Message.__struct_fields__)
 
@@ -37,7 +37,7 @@ _FINISHES = {finish.value: finish for finish in Finish}
 class Messages(BaseMessages):
     """The messages of a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Sql) -> None:
         self._database = database
 
     async def append(
@@ -56,8 +56,10 @@ class Messages(BaseMessages):
         tool_calls: Sequence[ToolCall] = (),
         tool_call_id: str | None = None,
         created_at: float | None = None,
+        message_id: str | None = None,
     ) -> Message:
-        values = await _values(
+        values = await self._values(
+            message_id=message_id,
             session_id=session_id,
             role=role,
             content=content,
@@ -75,6 +77,7 @@ class Messages(BaseMessages):
             rows = await self._database.write(_APPEND, values)
         else:
             async with self._database.transaction() as transaction:
+                await transaction.hold([session_id])
                 await cut_after(transaction, session_id, parent_id)
                 rows = await transaction.execute(_APPEND, values)
         if not rows:
@@ -82,17 +85,35 @@ class Messages(BaseMessages):
         return message_from(rows[0])
 
     async def ask(
-        self, session_id: str, *, content: str, model: str | None, parent_id: ParentId = LAST
+        self,
+        session_id: str,
+        *,
+        ids: tuple[str, str] | None = None,
+        content: str,
+        model: str | None,
+        parent_id: ParentId = LAST,
+        created_at: float | None = None,
     ) -> tuple[Message, Message]:
-        question = await _values(session_id=session_id, role=Role.USER, content=content)
-        answer = await _values(
+        """See `BaseMessages.ask`. Their ids and their time may be given, as for `append`."""
+        question_id, answer_id = ids or (None, None)
+        question = await self._values(
+            message_id=question_id,
+            session_id=session_id,
+            role=Role.USER,
+            content=content,
+            created_at=created_at,
+        )
+        answer = await self._values(
+            message_id=answer_id,
             session_id=session_id,
             role=Role.ASSISTANT,
             content="",
             model=model,
             finish=Finish.STREAMING,
+            created_at=created_at,
         )
         async with self._database.transaction() as transaction:
+            await transaction.hold([session_id])
             if parent_id is not LAST:
                 await cut_after(transaction, session_id, parent_id)
             rows = [
@@ -117,6 +138,10 @@ class Messages(BaseMessages):
         finished_at: float | None = None,
     ) -> Message:
         async with self._database.transaction() as transaction:
+            found = await transaction.execute(
+                "SELECT session_id FROM messages WHERE id = ?", (after,)
+            )
+            await transaction.hold([session_id for (session_id,) in found])
             places = await transaction.execute(
                 "SELECT session_id, position FROM messages WHERE id = ? AND shown", (after,)
             )
@@ -124,11 +149,11 @@ class Messages(BaseMessages):
                 raise UnknownMessageError(f"There is no shown message {after}.")
             session_id, position = places[0]
             followers = await transaction.execute(
-                "UPDATE messages SET shown = 0"
+                "UPDATE messages SET shown = FALSE"
                 " WHERE session_id = ? AND shown AND position > ? RETURNING id",
                 (session_id, position),
             )
-            values = await _values(
+            values = await self._values(
                 session_id=session_id,
                 role=role,
                 content=content,
@@ -142,7 +167,7 @@ class Messages(BaseMessages):
                 values |= {"created_at": created_at, "finished_at": finished_at}
             rows = await transaction.execute(_APPEND, values)
             await transaction.execute_many(
-                "UPDATE messages SET shown = 1, position = position + 1,"
+                "UPDATE messages SET shown = TRUE, position = position + 1,"
                 " parent_id = CASE parent_id WHEN ? THEN ? ELSE parent_id END WHERE id = ?",
                 [(after, values["id"], follower) for (follower,) in followers],
             )
@@ -243,10 +268,11 @@ class Messages(BaseMessages):
     async def show(self, message_id: str) -> None:
         message = await self.known(message_id)
         async with self._database.transaction() as transaction:
+            await transaction.hold([message.session_id])
             await cut_after(transaction, message.session_id, message_id)
             end = message
             while newest := await transaction.execute(
-                "UPDATE messages SET shown = 1 WHERE id = ("
+                "UPDATE messages SET shown = TRUE WHERE id = ("
                 " SELECT max(id) FROM messages"
                 " WHERE session_id = ? AND position = ? AND parent_id = ?"
                 f") RETURNING {COLUMNS}",
@@ -261,7 +287,7 @@ class Messages(BaseMessages):
                 SELECT position FROM messages WHERE session_id = ?
                 GROUP BY position HAVING count(*) > 1
             )
-            SELECT this.id, sum(other.id <= this.id), count(*)
+            SELECT this.id, count(*) FILTER (WHERE other.id <= this.id), count(*)
             FROM forks
             JOIN messages AS this
                 ON this.session_id = ? AND this.position = forks.position AND this.shown
@@ -277,6 +303,7 @@ class Messages(BaseMessages):
     async def hide(self, message_id: str) -> None:
         message = await self.known(message_id)
         async with self._database.transaction() as transaction:
+            await transaction.hold([message.session_id])
             await cut_after(transaction, message.session_id, message.parent_id)
 
     async def strike(
@@ -287,7 +314,9 @@ class Messages(BaseMessages):
         thinking: str = "",
         tool_calls: Sequence[ToolCall] = (),
     ) -> Message:
+        session_id = (await self.known(message_id)).session_id
         async with self._database.transaction() as transaction:
+            await transaction.hold([session_id])
             rows = await transaction.execute(
                 "UPDATE messages"
                 " SET content = ?, thinking = ?, tool_calls = ?, token_count = NULL"
@@ -296,26 +325,22 @@ class Messages(BaseMessages):
             )
             if not rows:
                 raise unknown_message(message_id)
-            message = message_from(rows[0])
             await transaction.execute(
-                "UPDATE sessions SET version = version + 1 WHERE id = ?", (message.session_id,)
+                "UPDATE sessions SET version = version + 1 WHERE id = ?", (session_id,)
             )
             # They would tell what it said.
             await transaction.execute("DELETE FROM vectors WHERE owner_id = ?", (message_id,))
-        return message
+        return message_from(rows[0])
 
     async def interrupt_abandoned(self) -> list[Message]:
         streaming = await self._database.fetch_all(
-            "SELECT id, owner FROM messages WHERE finish = 'streaming'"
+            "SELECT id, owner, created_at FROM messages WHERE finish = 'streaming'"
         )
-        if not streaming:
-            return []
-        writers = {owner for _, owner in streaming if owner}
-        living = await asyncio.to_thread(lambda: {one for one in writers if owners.lives(one)})
+        gone = await asyncio.to_thread(
+            lambda: [one for one, owner, at in streaming if not (owner and self._lives(owner, at))]
+        )
         abandoned: list[Message] = []
-        for message_id, owner in streaming:
-            if owner in living:
-                continue
+        for message_id in gone:
             rows = await self._database.write(
                 "UPDATE messages SET finish = 'interrupted', finished_at = ?, owner = NULL"
                 f" WHERE id = ? AND finish = 'streaming' RETURNING {COLUMNS}",
@@ -324,8 +349,54 @@ class Messages(BaseMessages):
             abandoned += [message_from(row) for row in rows]
         return abandoned
 
+    async def _values(
+        self,
+        *,
+        message_id: str | None = None,
+        session_id: str,
+        role: Role,
+        content: str,
+        thinking: str = "",
+        model: str | None = None,
+        finish: Finish = Finish.COMPLETE,
+        failure: Failure | None = None,
+        usage: Usage | None = None,
+        tool_calls: Sequence[ToolCall] = (),
+        tool_call_id: str | None = None,
+        token_count: int | None = None,
+        created_at: float | None = None,
+    ) -> dict[str, Any]:
+        """The values of a new row; a streaming one is owned by this process."""
+        now = time.time() if created_at is None else created_at
+        streaming = finish is Finish.STREAMING
+        return {
+            "id": message_id or new_id(),
+            "session_id": session_id,
+            "role": role,
+            "content": content,
+            "thinking": thinking,
+            "model": model,
+            "finish": finish,
+            "failure": _json(failure),
+            "usage": _json(usage),
+            "tool_calls": _json(tuple(tool_calls)),
+            "tool_call_id": tool_call_id,
+            "token_count": token_count,
+            "created_at": now,
+            "finished_at": None if streaming else now,
+            "owner": await self._owner() if streaming else None,
+        }
 
-async def take_in(transaction: Transaction, session_id: str, messages: Sequence[Message]) -> int:
+    async def _owner(self) -> str:
+        """Names this process, as the one that writes an answer."""
+        return await asyncio.to_thread(owners.this_process)
+
+    def _lives(self, owner: str, created_at: float) -> bool:
+        """Whether the process that writes an answer, begun at a time, is still there."""
+        return owners.lives(owner)
+
+
+async def take_in(transaction: Statements, session_id: str, messages: Sequence[Message]) -> int:
     """Add messages of a session that comes from elsewhere, shown nowhere. Returns how many.
 
     Raises: see `BaseSessionManager.take_in`.
@@ -374,49 +445,12 @@ _TAKE_IN = """
         id, session_id, parent_id, position, shown, role, content, thinking, model, finish,
         failure, usage, tool_calls, tool_call_id, token_count, created_at, finished_at
     )
-    SELECT ?, ?, wanted.parent_id, coalesce(parent.position + 1, 0), 0, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-        ?, ?, ?
+    SELECT ?, ?, wanted.parent_id, coalesce(parent.position + 1, 0), FALSE, ?, ?, ?, ?, ?, ?, ?, ?,
+        ?, ?, ?, ?
     FROM (SELECT ? AS parent_id) AS wanted
     LEFT JOIN messages AS parent ON parent.id = wanted.parent_id AND parent.session_id = ?
     WHERE wanted.parent_id IS NULL OR parent.id IS NOT NULL
 """
-
-
-async def _values(
-    *,
-    session_id: str,
-    role: Role,
-    content: str,
-    thinking: str = "",
-    model: str | None = None,
-    finish: Finish = Finish.COMPLETE,
-    failure: Failure | None = None,
-    usage: Usage | None = None,
-    tool_calls: Sequence[ToolCall] = (),
-    tool_call_id: str | None = None,
-    token_count: int | None = None,
-    created_at: float | None = None,
-) -> dict[str, Any]:
-    """The values of a new row, with a new id; a streaming one is owned by this process."""
-    now = time.time() if created_at is None else created_at
-    streaming = finish is Finish.STREAMING
-    return {
-        "id": new_id(),
-        "session_id": session_id,
-        "role": role,
-        "content": content,
-        "thinking": thinking,
-        "model": model,
-        "finish": finish,
-        "failure": _json(failure),
-        "usage": _json(usage),
-        "tool_calls": _json(tuple(tool_calls)),
-        "tool_call_id": tool_call_id,
-        "token_count": token_count,
-        "created_at": now,
-        "finished_at": None if streaming else now,
-        "owner": await asyncio.to_thread(owners.this_process) if streaming else None,
-    }
 
 
 _APPEND = f"""
@@ -451,7 +485,7 @@ _PATH_FROM_SHOWN = PATH.replace(
 )
 
 
-async def cut_after(transaction: Transaction, session_id: str, parent_id: str | None) -> None:
+async def cut_after(transaction: Statements, session_id: str, parent_id: str | None) -> None:
     """End the shown branch with the parent, so that what is appended follows it."""
     path: list[Row] = []
     if parent_id is not None:
@@ -463,11 +497,11 @@ async def cut_after(transaction: Transaction, session_id: str, parent_id: str | 
     hidden = [message_id for message_id, _, shown in path if not shown]
     kept = next((position + 1 for _, position, shown in path if shown), 0)
     await transaction.execute(
-        "UPDATE messages SET shown = 0 WHERE session_id = ? AND position >= ? AND shown",
+        "UPDATE messages SET shown = FALSE WHERE session_id = ? AND position >= ? AND shown",
         (session_id, kept),
     )
     await transaction.execute_many(
-        "UPDATE messages SET shown = 1 WHERE id = ?", [(one,) for one in hidden]
+        "UPDATE messages SET shown = TRUE WHERE id = ?", [(one,) for one in hidden]
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from storage.images import forget_unused
 from storage.memory import as_json
 from storage.records import Session
 from storage.sessions import session_from
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from storage.database import Database
+    from storage.sql import Sql
 
 
 class Purged(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,8 +38,9 @@ class Purged(msgspec.Struct, frozen=True, kw_only=True):
 class Purging:
     """What goes when sessions go."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Sql) -> None:
         self._database = database
+        self._file: Path | None = getattr(database, "path", None)
 
     async def deleted(self, before: float | None = None) -> list[Session]:
         """The deleted sessions that are still kept, those deleted first first.
@@ -47,9 +50,8 @@ class Purging:
         """
         rows = await self._database.fetch_all(
             f"SELECT {', '.join(Session.__struct_fields__)} FROM sessions"
-            " WHERE deleted_at IS NOT NULL AND (?1 IS NULL OR deleted_at < ?1)"
-            " ORDER BY deleted_at, id",
-            (before,),
+            " WHERE deleted_at < ? ORDER BY deleted_at, id",
+            (math.inf if before is None else before,),
         )
         return [session_from(row) for row in rows]
 
@@ -80,6 +82,7 @@ class Purging:
         counts: dict[str, int] = {}
         owners: list[str] = []
         async with self._database.transaction() as transaction:
+            await transaction.hold(session_ids)
             for table, condition in _GOING.items():
                 if table == "facts" and keep_facts:
                     counts[table] = 0
@@ -90,6 +93,7 @@ class Purging:
                 )
                 counts[table] = len(gone)
                 owners += [id for (id,) in gone]
+            await forget_unused(transaction)
         return Purged(**counts), owners
 
     async def copies(self, session_ids: Sequence[str], others: Sequence[Path]) -> list[Path]:
@@ -102,7 +106,9 @@ class Purging:
         return await asyncio.to_thread(self._copies, session_ids, others)
 
     def _copies(self, session_ids: Sequence[str], others: Sequence[Path]) -> list[Path]:
-        path = self._database.path
+        path = self._file
+        if path is None:  # A server's copies are its own business.
+            return [file for file in others if file.is_file() and _may_hold(file, session_ids)]
         own = {path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm")}
         beside = [file for file in sorted(path.parent.glob(f"{path.name}*")) if file not in own]
         found = dict.fromkeys([*beside, *others])

@@ -65,11 +65,6 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         """Whether there is anything beside words."""
         return bool(self.roles or self.model or self.tags or self.after or self.before)
 
-    @property
-    def match(self) -> str:
-        """The phrases as an FTS5 expression (https://www.sqlite.org/fts5.html, section 3)."""
-        return " ".join(map(quoted, self.phrases)) + ("*" if self.unfinished else "")
-
 
 def parse(text: str) -> Query:
     """Read a query as it was typed. Dates are days, months or years of the local time zone."""
@@ -113,11 +108,6 @@ def parse(text: str) -> Query:
 def words(text: str) -> Phrase:
     """The words of a text, as the index knows words."""
     return tuple(_WORD.findall(text))
-
-
-def quoted(phrase: Phrase) -> str:
-    """A phrase in FTS5's notation."""
-    return f'"{" ".join(phrase)}"'
 
 
 def snippet(text: str, query: Query) -> tuple[Span, ...]:

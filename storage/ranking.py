@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from storage import query as language
 
 if TYPE_CHECKING:
-    from storage.database import Database
+    from collections.abc import Mapping
 
 RANKED_AT_MOST = 2_000
 """No more texts than this are ranked; the words that would bring more are left out."""
@@ -28,27 +28,22 @@ _STOP_WORDS = frozenset(
 )
 
 
-async def telling_words(database: Database, index: str, text: str) -> str:
-    """An FTS5 expression for any of the words of `text` that tell the texts of `index` apart.
-
-    These are its rarest words, as many as are cheap to rank by, and no stop words. Empty when none
-    is left.
-    """
+def candidates(text: str) -> list[str]:
+    """The words of a text that may tell texts apart: no stop words, each once."""
     words = dict.fromkeys(
         word.lower() for word in language.words(text[: language.LONGEST_CHARACTERS])
     )
-    wanted = [word for word in words if word not in _STOP_WORDS][: language.PHRASES_AT_MOST]
-    if not wanted:
-        return ""
-    count = f"SELECT count(*) FROM (SELECT 1 FROM {index} WHERE {index} MATCH ? LIMIT ?)"
-    parameters = [part for word in wanted for part in (f'"{word}"', RANKED_AT_MOST)]
-    counts = await database.fetch_all(" UNION ALL ".join([count] * len(wanted)), parameters)
-    telling: list[str] = []
+    return [word for word in words if word not in _STOP_WORDS][: language.PHRASES_AT_MOST]
+
+
+def rarest(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The rarest of words, as many as are cheap to rank by, with the numbers of their texts."""
+    telling: list[tuple[str, int]] = []
     total = 0
-    for (number,), word in sorted(zip(counts, wanted, strict=True)):
+    for number, word in sorted((number, word) for word, number in counts.items()):
         total += number
         if telling and total > RANKED_AT_MOST:
             break
         if number:
-            telling.append(f'"{word}"')
-    return " OR ".join(telling)
+            telling.append((word, number))
+    return telling

@@ -9,12 +9,13 @@ import msgspec
 from storage.messages import COLUMNS, message_from
 from storage.records import Session
 from storage.sessions import session_from
+from storage.sql import marks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from storage.database import Database
     from storage.records import Message
+    from storage.sql import Sql
 
 _MESSAGE: Final = ", ".join(f"message.{name}" for name in COLUMNS.split(", "))
 
@@ -47,7 +48,7 @@ class Found(msgspec.Struct, frozen=True):
 class RecallSource:
     """What users and assistants said in a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Sql) -> None:
         self._database = database
 
     async def newest(self) -> tuple[int, str]:
@@ -85,7 +86,7 @@ class RecallSource:
     async def again(self, keys: Sequence[int]) -> list[Utterance]:
         """The messages with these keys that are finished by now."""
         rows = await self._database.fetch_all(
-            f"{_UTTERANCES} WHERE message.key IN ({_marks(keys)})"
+            f"{_UTTERANCES} WHERE message.key IN ({marks(keys)})"
             " AND message.finish <> 'streaming' ORDER BY message.key",
             tuple(keys),
         )
@@ -103,10 +104,10 @@ class RecallSource:
         rows = await self._database.fetch_all(
             f"SELECT message.key, session.title, {_MESSAGE} FROM messages AS message"
             " JOIN sessions AS session ON session.id = message.session_id"
-            f" WHERE message.key IN ({_marks(keys)}) AND message.shown"
+            f" WHERE message.key IN ({marks(keys)}) AND message.shown"
             " AND session.deleted_at IS NULL AND session.user_id IS ?"
             " AND message.id NOT IN (SELECT message_id FROM unrecalled)"
-            " AND (? IS NULL OR json_extract(session.state, '$.process_id') = ?)",
+            " AND (CAST(? AS TEXT) IS NULL OR json_extract(session.state, '$.process_id') = ?)",
             (*keys, user_id, process_id, process_id),
         )
         return {row[0]: Found(message_from(row[2:]), row[1]) for row in rows}
@@ -117,17 +118,15 @@ class RecallSource:
         Each word is a list of beginnings of which one is enough. What tools were called with
         counts, too: there, any of the words is enough.
         """
-        match = " AND ".join(
-            f"({' OR '.join(_quoted(beginning) + '*' for beginning in one)})" for one in words
-        )
-        calls = " OR ".join(["instr(lower(message.tool_calls), ?)"] * len(words))
+        match = self._database.full_text.beginnings("messages", words)
+        calls = " OR ".join(["instr(lower(message.tool_calls), ?) > 0"] * len(words))
         rows = await self._database.fetch_all(
             f"SELECT {_MESSAGE} FROM messages AS message"
             " JOIN sessions AS session ON session.id = message.session_id"
             " WHERE session.user_id IS ? AND message.finish <> 'streaming' AND (message.key IN"
-            " (SELECT rowid FROM messages_index WHERE messages_index MATCH ?)"
+            f" (SELECT message.key FROM {match.source} WHERE {match.condition})"
             f" OR message.tool_calls IS NOT NULL AND ({calls}))",
-            (user_id, match, *(one[0] for one in words)),
+            (user_id, *match.parameters, *(one[0] for one in words)),
         )
         return [message_from(row) for row in rows]
 
@@ -142,20 +141,26 @@ class RecallSource:
     async def left_out(self, message_ids: Sequence[str]) -> set[str]:
         """Those of these messages that `leave_out` named."""
         rows = await self._database.fetch_all(
-            f"SELECT message_id FROM unrecalled WHERE message_id IN ({_marks(message_ids)})",
+            f"SELECT message_id FROM unrecalled WHERE message_id IN ({marks(message_ids)})",
             tuple(message_ids),
         )
         return {message_id for (message_id,) in rows}
 
     async def may_tell(self, message_ids: Sequence[str], *, in_session: str) -> set[str]:
         """Those of these messages that belong to a session's person and are not left out."""
+        row = await self._database.fetch_one(
+            "SELECT user_id FROM sessions WHERE id = ?", (in_session,)
+        )
+        return await self.told_by(message_ids, row[0] if row else None)
+
+    async def told_by(self, message_ids: Sequence[str], user_id: str | None) -> set[str]:
+        """Those of these messages that belong to a person and are not left out."""
         rows = await self._database.fetch_all(
             "SELECT message.id FROM messages AS message"
             " JOIN sessions AS session ON session.id = message.session_id"
-            f" WHERE message.id IN ({_marks(message_ids)})"
-            " AND session.user_id IS (SELECT user_id FROM sessions WHERE id = ?)"
+            f" WHERE message.id IN ({marks(message_ids)}) AND session.user_id IS ?"
             " AND message.id NOT IN (SELECT message_id FROM unrecalled)",
-            (*message_ids, in_session),
+            (*message_ids, user_id),
         )
         return {message_id for (message_id,) in rows}
 
@@ -163,7 +168,8 @@ class RecallSource:
         """Never bring these messages back again."""
         async with self._database.transaction() as transaction:
             await transaction.execute_many(
-                "INSERT OR IGNORE INTO unrecalled VALUES (?)", [(one,) for one in message_ids]
+                "INSERT INTO unrecalled VALUES (?) ON CONFLICT DO NOTHING",
+                [(one,) for one in message_ids],
             )
 
 
@@ -173,12 +179,3 @@ _UTTERANCES = (
     " message.content, message.created_at, message.finish = 'streaming'"
     " FROM messages AS message JOIN sessions AS session ON session.id = message.session_id"
 )
-
-
-def _quoted(text: str) -> str:
-    """A text as an FTS5 string."""
-    return '"' + text.replace('"', '""') + '"'
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))

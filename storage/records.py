@@ -129,6 +129,8 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
 
     message: Message
     shown: bool
+    images: tuple[bytes, ...] = ()
+    """On one from elsewhere: the images that it shows."""
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 TABLES = (
     "sessions",
     "messages",
+    "images",
     "articles",
     "citations",
     "episodes",
@@ -95,6 +96,7 @@ def _repair(path: Path, fresh: Path, into: Path, folder: Path) -> Repaired:
             for shape, values in read_rows(source, shapes):
                 _insert(new, shape, values)
         remade = _remake_sessions(new)
+        _find_uses(new)
         shortened = _close_gaps(new)
         new.execute("COMMIT")
         counts = {
@@ -188,6 +190,18 @@ def _remake_sessions(new: sqlite3.Connection) -> int:
         FROM messages WHERE session_id NOT IN (SELECT id FROM sessions) GROUP BY session_id
         """
     ).rowcount
+
+
+def _find_uses(new: sqlite3.Connection) -> None:
+    """Say which images messages show: the images may have come after them."""
+    new.execute(
+        """
+        INSERT OR IGNORE INTO image_uses
+        SELECT images.sha256, messages.id FROM messages JOIN images
+        ON instr(messages.content, '](image:' || images.sha256)
+        WHERE messages.role = 'user' AND instr(messages.content, '](image:')
+        """
+    )
 
 
 def _close_gaps(new: sqlite3.Connection) -> int:

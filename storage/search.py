@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from storage import query as language
 from storage.messages import message_from
-from storage.ranking import RANKED_AT_MOST, telling_words
+from storage.ranking import RANKED_AT_MOST
 from storage.records import Message, Role, SearchHit, Session
 from storage.sessions import session_from
+from storage.sql import marks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from storage.database import Database
     from storage.query import Query
+    from storage.sql import Sql
 
 ROUNDS = (300, 1_500, 6_000)
 """How many messages are looked at, the newest first, until there are some sessions. So a query that
@@ -42,7 +43,7 @@ _SESSION = ", ".join(f"session.{column}" for column in Session.__struct_fields__
 class Search:
     """Finds sessions and messages by their words."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Sql) -> None:
         self._database = database
 
     async def sessions(self, query: str, *, limit: int = 30) -> list[SearchHit]:
@@ -67,7 +68,7 @@ class Search:
             row[0]: session_from(row)
             for row in await self._database.fetch_all(
                 f"SELECT {_SESSION} FROM sessions AS session"
-                f" WHERE id IN ({_marks(best)}) AND deleted_at IS NULL",
+                f" WHERE id IN ({marks(best)}) AND deleted_at IS NULL",
                 best,
             )
         }
@@ -77,7 +78,7 @@ class Search:
             for message in map(
                 message_from,
                 await self._database.fetch_all(
-                    f"SELECT {_MESSAGE} FROM messages AS message WHERE key IN ({_marks(keys)})",
+                    f"SELECT {_MESSAGE} FROM messages AS message WHERE key IN ({marks(keys)})",
                     keys,
                 ),
             )
@@ -102,29 +103,36 @@ class Search:
         One word in common is enough for a place in the list, so a whole question may be the query;
         words without a meaning of their own are left out.
         """
-        match = await telling_words(self._database, "messages_index", query)
-        if not match:
+        match = await self._database.full_text.telling("messages", query)
+        if match is None:
             return []
         rows = await self._database.fetch_all(
             f"""
             SELECT {_MESSAGE}, candidate.score
             FROM (
-                SELECT message.key, -bm25(messages_index) AS score
-                FROM messages_index
-                JOIN messages AS message ON message.key = messages_index.rowid
+                SELECT message.key, {match.score} AS score
+                FROM {match.source}
                 CROSS JOIN sessions AS session ON session.id = message.session_id
-                WHERE messages_index MATCH ?
+                WHERE {match.condition}
                     AND message.shown
                     AND session.deleted_at IS NULL
-                    AND message.role IN ({_marks(roles)})
-                    AND (? IS NULL OR message.session_id = ?)
+                    AND message.role IN ({marks(roles)})
+                    AND (CAST(? AS TEXT) IS NULL OR message.session_id = ?)
                     AND message.session_id IS NOT ?
-                ORDER BY messages_index.rowid DESC LIMIT {RANKED_AT_MOST}
+                ORDER BY {match.order} DESC LIMIT {RANKED_AT_MOST}
             ) AS candidate
             JOIN messages AS message ON message.key = candidate.key
             ORDER BY candidate.score DESC, message.key DESC LIMIT ?
             """,
-            (match, *roles, session_id, session_id, exclude_session, limit),
+            (
+                *match.score_parameters,
+                *match.parameters,
+                *roles,
+                session_id,
+                session_id,
+                exclude_session,
+                limit,
+            ),
         )
         return [(message_from(row[:-1]), row[-1]) for row in rows]
 
@@ -137,38 +145,38 @@ class Search:
                 ON session.id = message.session_id AND session.deleted_at IS NULL
             WHERE message.key > (SELECT max(key) FROM messages) - {PROMPTS_LOOKED_AT}
                 AND message.role = 'user'
-                AND substr(message.content, 1, ?) = ?
+                AND substr(message.content, 1, length(CAST(? AS TEXT))) = ?
                 AND length(message.content) <= {LONGEST_PROMPT}
             ORDER BY message.key DESC LIMIT ?
             """,
-            (len(prefix), prefix, 2 * limit),
+            (prefix, prefix, 2 * limit),
         )
         return list(dict.fromkeys(content for (content,) in rows))[:limit]
 
     async def _best_places(self, wanted: Query, limit: int) -> dict[str, tuple[float, int]]:
         """For each session the score and key of its best message; newer sessions first."""
         conditions = ["message.shown", "session.deleted_at IS NULL"]
-        parameters: list[str | float] = []
+        source, score, order = "messages AS message", "0.0", "message.key"
+        parameters: list[Any] = []
         if wanted.phrases:
+            match = self._database.full_text.fitting("messages", wanted)
+            source, order = match.source, match.order
             # BM25 first reads everything that is known of each word, which is only worth it where
             # the words together tell messages apart.
-            broad = await self._is_broad(wanted.match)
-            source = "messages_index JOIN messages AS message"
-            score = "0.0" if broad else "-bm25(messages_index)"
-            conditions += ["messages_index MATCH ?", "message.key = messages_index.rowid"]
-            parameters.append(wanted.match)
-            order = "messages_index.rowid"
-        else:
-            source, score, order = "messages AS message", "0.0", "message.key"
+            if not await self._database.full_text.is_broad("messages", wanted):
+                score = match.score
+                parameters += match.score_parameters
+            conditions.append(match.condition)
+            parameters += match.parameters
         if wanted.roles:
-            conditions.append(f"message.role IN ({_marks(wanted.roles)})")
+            conditions.append(f"message.role IN ({marks(wanted.roles)})")
             parameters += wanted.roles
         if wanted.model:
-            conditions.append("instr(lower(message.model), ?)")
+            conditions.append("instr(lower(message.model), ?) > 0")
             parameters.append(wanted.model)
         if wanted.tags:
             tagged = await self._tagged(wanted.tags)
-            conditions.append(f"message.session_id IN ({_marks(tagged)})")
+            conditions.append(f"message.session_id IN ({marks(tagged)})")
             parameters += tagged
         if wanted.after is not None:
             conditions.append("message.created_at >= ?")
@@ -205,29 +213,20 @@ class Search:
         )
         return [session_id for (session_id,) in rows]
 
-    async def _is_broad(self, match: str) -> bool:
-        [(count,)] = await self._database.fetch_all(
-            "SELECT count(*) FROM"
-            " (SELECT 1 FROM messages_index WHERE messages_index MATCH ? LIMIT ?)",
-            (match, RANKED_AT_MOST),
-        )
-        return bool(count == RANKED_AT_MOST)
-
     async def _title_scores(self, wanted: Query, limit: int) -> dict[str, float]:
         """The sessions whose titles fit, newer ones first. Filters are about messages."""
         if not wanted.phrases or wanted.filtered:
             return {}
-        return dict(
-            await self._database.fetch_all(
-                f"""
-                SELECT session.id, {TITLE_BONUS} - bm25(titles_index)
-                FROM titles_index CROSS JOIN sessions AS session
-                    ON session.key = titles_index.rowid AND session.deleted_at IS NULL
-                WHERE titles_index MATCH ? ORDER BY titles_index.rowid DESC LIMIT ?
-                """,
-                (wanted.match, max(limit, ROUNDS[0])),
-            )
+        match = self._database.full_text.fitting("titles", wanted)
+        rows = await self._database.fetch_all(
+            f"""
+            SELECT session.id, {TITLE_BONUS} + {match.score} FROM {match.source}
+            WHERE {match.condition} AND session.deleted_at IS NULL
+            ORDER BY {match.order} DESC LIMIT ?
+            """,
+            (*match.score_parameters, *match.parameters, max(limit, ROUNDS[0])),
         )
+        return dict(cast("list[tuple[str, float]]", rows))
 
 
 def _hit(session: Session, message: Message | None, wanted: Query, score: float) -> SearchHit:
@@ -239,7 +238,3 @@ def _hit(session: Session, message: Message | None, wanted: Query, score: float)
         snippet=language.snippet(message.content if message else session.title, wanted),
         score=score,
     )
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))

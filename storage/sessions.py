@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from storage import images
 from storage.base import BaseSessionManager, unknown_message, unknown_session
 from storage.errors import SessionExistsError, StaleSessionError
 from storage.ids import new_id
@@ -19,15 +20,18 @@ from storage.records import Placed, Session, TakenIn, TitleOrigin
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Sequence
 
-    from storage.database import Database, Row
+    from storage.sql import Row, Sql
 
 COLUMNS = ", ".join(Session.__struct_fields__)
 
 
-class SqliteSessionManager(BaseSessionManager):
+class SessionManager(BaseSessionManager):
     """The sessions of a database."""
 
-    def __init__(self, database: Database) -> None:
+    is_on_top = "json_extract(state, '$.on_top')"
+    """The condition that the state says so, as it is indexed."""
+
+    def __init__(self, database: Sql) -> None:
         self._database = database
 
     async def create(
@@ -95,6 +99,7 @@ class SqliteSessionManager(BaseSessionManager):
 
     async def set_state(self, session_id: str, key: str, value: Any) -> Session:
         async with self._database.transaction() as transaction:
+            await transaction.hold([session_id])
             rows = await transaction.execute(
                 "SELECT state FROM sessions WHERE id = ?", (session_id,)
             )
@@ -113,7 +118,7 @@ class SqliteSessionManager(BaseSessionManager):
 
     async def on_top(self) -> list[Session]:
         rows = await self._database.fetch_all(
-            f"SELECT {COLUMNS} FROM sessions WHERE json_extract(state, '$.on_top')"
+            f"SELECT {COLUMNS} FROM sessions WHERE {self.is_on_top}"
             " AND archived_at IS NULL AND deleted_at IS NULL ORDER BY updated_at DESC, id DESC"
         )
         return [session_from(row) for row in rows]
@@ -135,10 +140,10 @@ class SqliteSessionManager(BaseSessionManager):
         return [session_from(row) for row in rows]
 
     async def archive(self, session_id: str) -> Session:
-        return await self._stamp(session_id, "archived_at", time.time())
+        return await self.stamp(session_id, "archived_at", time.time())
 
     async def unarchive(self, session_id: str) -> Session:
-        return await self._stamp(session_id, "archived_at", None)
+        return await self.stamp(session_id, "archived_at", None)
 
     async def expire(self, before: float) -> int:
         expired = await self._database.write(
@@ -149,10 +154,10 @@ class SqliteSessionManager(BaseSessionManager):
         return len(expired)
 
     async def delete(self, session_id: str) -> None:
-        await self._stamp(session_id, "deleted_at", time.time())
+        await self.stamp(session_id, "deleted_at", time.time())
 
     async def restore(self, session_id: str) -> Session:
-        return await self._stamp(session_id, "deleted_at", None)
+        return await self.stamp(session_id, "deleted_at", None)
 
     async def purge_deleted(self, before: float) -> int:
         ids = await self._database.fetch_all(
@@ -161,6 +166,7 @@ class SqliteSessionManager(BaseSessionManager):
         purged = 0
         for (session_id,) in ids:
             async with self._database.transaction() as transaction:
+                await transaction.hold([session_id])
                 # It may have been restored meanwhile.
                 still = await transaction.execute(
                     "SELECT 1 FROM sessions WHERE id = ? AND deleted_at < ?", (session_id, before)
@@ -175,6 +181,7 @@ class SqliteSessionManager(BaseSessionManager):
 
     async def fork(self, session_id: str, message_id: str) -> Session:
         async with self._database.transaction() as transaction:
+            await transaction.hold([session_id])
             path = await transaction.execute(PATH, (message_id, session_id))
             if not path:
                 await self.known(session_id)
@@ -218,6 +225,7 @@ class SqliteSessionManager(BaseSessionManager):
                     session.archived_at,
                 ),
             )
+            await transaction.hold([session.id])
             last = await transaction.execute(
                 "SELECT id FROM messages WHERE session_id = ? AND shown"
                 " ORDER BY position DESC LIMIT 1",
@@ -228,7 +236,9 @@ class SqliteSessionManager(BaseSessionManager):
             added = 0
             shown = None
             async for batch in messages:
+                kept = await images.take_in(transaction, batch)
                 added += await take_in(transaction, session.id, [one.message for one in batch])
+                await images.forget_unused(transaction, kept)
                 for placed in batch:
                     if placed.message.id == end:
                         went_on_here = False
@@ -241,7 +251,8 @@ class SqliteSessionManager(BaseSessionManager):
             )
             return TakenIn(session=session_from(row), new=bool(made), added=added)
 
-    async def _stamp(self, session_id: str, column: str, value: float | None) -> Session:
+    async def stamp(self, session_id: str, column: str, value: float | None) -> Session:
+        """Set the time at which a session was archived or deleted, or take it away."""
         rows = await self._database.write(
             f"UPDATE sessions SET {column} = ?, version = version + 1 WHERE id = ?"
             f" RETURNING {COLUMNS}",

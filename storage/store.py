@@ -1,45 +1,58 @@
-"""The one door to everything that is kept."""
+"""The one door to everything that is kept, wherever it is."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from storage.articles import ArticleStore
-from storage.database import Database
 from storage.episodes import EpisodeStore
+from storage.errors import ServerRefusedError
 from storage.facts import FactStore
+from storage.images import Images
 from storage.message_vectors import MessageVectors
 from storage.messages import Messages
 from storage.purging import Purging
 from storage.recall_source import RecallSource
 from storage.records import StoreFigures, UsageTotals
 from storage.search import Search
-from storage.sessions import SqliteSessionManager
+from storage.sessions import SessionManager
 from storage.skills import SkillStore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import AsyncGenerator, Sequence
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
+    from storage.changes import Change
+    from storage.postgres.address import Address
+    from storage.postgres.vectors import ServerVectorIndex
     from storage.purging import Purged
+    from storage.sql import Sql, Statements
     from storage.usage import Unit, UsageRow
     from storage.vectors import VectorIndex
 
+    AnyVectorIndex: TypeAlias = VectorIndex | ServerVectorIndex
 
-class Store:
+
+class Store(ABC):
     """An open store. Every method raises the errors of `storage.errors`.
 
-    Close it: the threads of its connections keep the process alive until then.
+    Close it: its connections keep the process alive until then.
     """
 
-    def __init__(self, database: Database) -> None:
+    sessions: SessionManager
+    messages: Messages
+
+    def __init__(self, database: Sql) -> None:
         self._database = database
-        self.sessions = SqliteSessionManager(database)
+        self.sessions = SessionManager(database)
         self.messages = Messages(database)
+        self.images = Images(database)
         self.search = Search(database)
         self.recall_source = RecallSource(database)
         self.message_vectors = MessageVectors(database)
@@ -48,19 +61,42 @@ class Store:
         self.skills = SkillStore(database)
         self.articles = ArticleStore(database)
         self.purging = Purging(database)
-        self._indexes: dict[tuple[str, int], VectorIndex] = {}
+        self._indexes: dict[tuple[str, int], AnyVectorIndex] = {}
         self._loading = asyncio.Lock()
 
-    @classmethod
-    async def open(cls, path: Path) -> Store:
-        """Open the database at `path`, making it or upgrading it as needed.
+    @staticmethod
+    async def open(place: Path | Address, *, waiting_in: Path | None = None) -> Store:
+        """Open the store in a file or on a server, making it or upgrading it as needed.
 
-        Raises: see `Database.open`.
+        Args:
+            place: The file, or the server's address.
+            waiting_in: The folder for what has to wait while a server is out of reach.
+
+        Raises: see `Database.open`, and `PostgresDatabase.open` for a server's address.
         """
-        return cls(await Database.open(path))
+        if isinstance(place, Path):
+            from storage.sqlite_store import SqliteStore
+
+            return await SqliteStore.open_file(place)
+        try:
+            from storage.postgres.store import PostgresStore
+        except ImportError as error:
+            raise ServerRefusedError(
+                "What talks to PostgreSQL is not installed here.",
+                "Run `pip install 'scrubjay[postgres]'`, or take url out of the settings.",
+            ) from error
+        return await PostgresStore.open_address(place, waiting_in)
+
+    @property
+    def derived(self) -> Path | None:
+        """A folder, there or not, for what can be made anew from what is kept here.
+
+        `scrub` removes it. None where there is no place for it.
+        """
+        return None
 
     async def close(self) -> None:
-        """Write what is queued and let go of the file.
+        """Write what is queued and let go of the database.
 
         Raises:
             StorageError: The last embeddings could not be written; they will be missing.
@@ -82,15 +118,18 @@ class Store:
     ) -> None:
         await self.close()
 
-    async def vectors(self, space: str, dimension: int) -> VectorIndex:
+    async def vectors(self, space: str, dimension: int) -> AnyVectorIndex:
         """The index of the vectors that one embedding model made; read from disk at first use."""
-        from storage.vectors import VectorIndex
-
         async with self._loading:
             key = space, dimension
             if key not in self._indexes:
-                self._indexes[key] = await VectorIndex.load(self._database, space, dimension)
+                self._indexes[key] = await self._load_vectors(space, dimension)
             return self._indexes[key]
+
+    async def _load_vectors(self, space: str, dimension: int) -> AnyVectorIndex:
+        from storage.vectors import VectorIndex  # late: it imports numpy
+
+        return await VectorIndex.load(self._database, space, dimension)
 
     async def knows(self, entity_id: str | None) -> bool:
         """Whether there is any fact, episode or skill of a person, be it one that holds no more."""
@@ -101,32 +140,40 @@ class Store:
         row = await self._database.fetch_one(f"SELECT {any_of}", [entity_id] * len(tables))
         return bool(row and row[0])
 
+    @property
+    def database(self) -> Sql:
+        """What everything is kept in."""
+        return self._database
+
+    @property
+    def compares_vectors(self) -> bool:
+        """Whether a server does what else is done in memory: compare vectors."""
+        return False
+
+    @abstractmethod
+    def filling(self) -> AbstractAsyncContextManager[Statements]:
+        """A transaction that writes rows as they are in another store, keys and counts too."""
+
+    @abstractmethod
+    async def filled(self) -> None:
+        """Let new rows come after those that were written by `filling`."""
+
+    @abstractmethod
+    def watch(self) -> AsyncGenerator[Change, None]:
+        """What other programs change from now on, soon after they do. It never ends by itself."""
+
+    @abstractmethod
     async def figures(self) -> StoreFigures:
         """How much is kept. Its cost does not grow with that."""
-        counts: dict[str, int] = dict(
-            await self._database.fetch_all("SELECT name, value FROM figures")
-        )
-        path = self._database.path
-        return StoreFigures(
-            sessions=counts["sessions"],
-            messages=counts["messages"],
-            database_bytes=_size(path),
-            wal_bytes=_size(path.with_name(path.name + "-wal")),
-            path=str(path),
-        )
 
     async def usage(
         self, *, session_id: str | None = None, since: float | None = None
     ) -> UsageTotals:
         """What answers cost, in one session or in all, from a time on or ever."""
         if session_id is None and since is None:
-            found = "sum(answers), total(prompt_tokens), total(eval_tokens), total(eval_seconds)"
-            sums = f"SELECT {found} FROM usage_by_day"
+            sums = f"SELECT sum(answers), {_SUMS} FROM usage_by_day"
         else:
-            sums = (
-                "SELECT count(*), total(prompt_tokens), total(eval_tokens), total(eval_seconds)"
-                " FROM messages WHERE usage IS NOT NULL"
-            )
+            sums = f"SELECT count(*), {_SUMS} FROM messages WHERE usage IS NOT NULL"
         parameters: list[str | float] = []
         if session_id is not None:
             sums += " AND session_id = ?"
@@ -138,10 +185,10 @@ class Store:
             sums, parameters
         )
         return UsageTotals(
-            answers=answers or 0,
+            answers=int(answers or 0),
             prompt_tokens=int(prompt_tokens),
             eval_tokens=int(eval_tokens),
-            eval_seconds=eval_seconds,
+            eval_seconds=float(eval_seconds),
         )
 
     async def usage_by(
@@ -190,6 +237,7 @@ class Store:
         await self.forget_vectors(owners)
         return purged
 
+    @abstractmethod
     async def scrub(self, *, everything: bool = True) -> bool:
         """Leave no trace of what was removed: in full-text indexes, the log, or older copies.
 
@@ -199,30 +247,24 @@ class Store:
         Returns:
             Whether all of it is gone; something stays in the log while another process reads it.
         """
-        indexes = ["facts_index", "episodes_index", "skills_index"]
-        if everything:
-            indexes += ["messages_index", "titles_index", "articles_index"]
-        return await self._database.scrub(indexes, copies=everything)
 
+    @abstractmethod
     async def vacuum(self) -> bool:
-        """Give the room of what was removed back to the disk; see `Database.vacuum`."""
-        return await self._database.vacuum()
+        """Give the room of what was removed back to the disk. Returns as `scrub` does."""
 
+    @abstractmethod
     async def check(self) -> list[str]:
-        """What is wrong with the file; it is read as a whole. Empty when all is well."""
-        return await self._database.check()
+        """What is wrong with what is kept; all of it is read. Empty when all is well."""
 
+    @abstractmethod
     async def backup(self, path: Path) -> None:
-        """Copy everything, as of now, to a new file, while others read and write.
+        """Copy everything, as of now, to a new SQLite file, while others read and write.
 
         Raises:
             FileExistsError: There is a file at `path`.
         """
-        await self._database.backup(path)
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+_SUMS = ", ".join(
+    f"coalesce(sum({name}), 0)" for name in ("prompt_tokens", "eval_tokens", "eval_seconds")
+)

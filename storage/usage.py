@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import msgspec
 
 if TYPE_CHECKING:
-    from storage.database import Database
+    from storage.sql import Sql
 
 Unit: TypeAlias = Literal["day", "model", "session"]
 
@@ -38,7 +38,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def usage_by(
-    database: Database, unit: Unit, *, since: float | None = None, limit: int = 100
+    database: Sql, unit: Unit, *, since: float | None = None, limit: int = 100
 ) -> list[UsageRow]:
     """The sums for each day (the latest first), or each model or session (the costliest first).
 
@@ -49,15 +49,23 @@ async def usage_by(
             f"{unit}, sum(answers), sum(prompt_tokens), sum(eval_tokens), sum(eval_seconds),"
             " sum(first_token_seconds) / nullif(sum(first_tokens), 0) FROM usage_by_day"
         )
+        having = " HAVING sum(answers) > 0"
     else:
         columns = (
-            f"{_KEYS[unit]}, count(*), total(prompt_tokens), total(eval_tokens),"
-            " total(eval_seconds), avg(json_extract(usage, '$.first_token_seconds'))"
+            f"{_KEYS[unit]}, count(*),"
+            " coalesce(sum(prompt_tokens), 0), coalesce(sum(eval_tokens), 0),"
+            " coalesce(sum(eval_seconds), 0.0),"
+            " avg(CAST(json_extract(usage, '$.first_token_seconds') AS DOUBLE PRECISION))"
             " FROM messages WHERE usage IS NOT NULL AND finished_at >= :since"
         )
-    order = "1 DESC" if unit == "day" else "total(prompt_tokens) + total(eval_tokens) DESC"
+        having = ""
+    order = (
+        "1 DESC"
+        if unit == "day"
+        else "coalesce(sum(prompt_tokens), 0) + coalesce(sum(eval_tokens), 0) DESC"
+    )
     rows = await database.fetch_all(
-        f"SELECT {columns} GROUP BY 1 ORDER BY {order} LIMIT :limit",
+        f"SELECT {columns} GROUP BY 1{having} ORDER BY {order} LIMIT :limit",
         {"since": since or 0.0, "limit": limit},
     )
     return [

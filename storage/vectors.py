@@ -19,7 +19,7 @@ from storage.waiting import to_its_end
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from storage.database import Database
+    from storage.sql import Sql
 
 Vector: TypeAlias = npt.NDArray[np.float32]
 
@@ -41,7 +41,7 @@ class VectorIndex:
     added is found at once and reaches the disk a little later: `flush` waits for that.
     """
 
-    def __init__(self, database: Database, space: str, dimension: int) -> None:
+    def __init__(self, database: Sql, space: str, dimension: int) -> None:
         self.space = space
         self.dimension = dimension
         self._database = database
@@ -52,7 +52,7 @@ class VectorIndex:
         self._matrix: Vector = np.empty((0, dimension), np.float32)
 
     @classmethod
-    async def load(cls, database: Database, space: str, dimension: int) -> VectorIndex:
+    async def load(cls, database: Sql, space: str, dimension: int) -> VectorIndex:
         """Read a space from the database. Vectors of another dimension are left out."""
         index = cls(database, space, dimension)
         [(count,)] = await database.fetch_all(
@@ -165,10 +165,19 @@ class VectorIndex:
         self._matrix[[self._places[owner] for owner in owners]] = vectors
 
     def _scaled(self, vector: Sequence[float] | Vector) -> Vector:
-        array = np.asarray(vector, np.float32)
-        if array.shape != (self.dimension,):
-            raise ValueError(f"The space {self.space} has {self.dimension} dimensions.")
-        length = float(np.linalg.norm(array))
-        if not np.isfinite(length) or length == 0:
-            raise ValueError("A vector has to be finite and not zero.")
-        return array / np.float32(length)
+        return scaled(vector, self.space, self.dimension)
+
+
+def scaled(vector: Sequence[float] | Vector, space: str, dimension: int) -> Vector:
+    """A vector of a space at the length 1.
+
+    Raises:
+        ValueError: It has another dimension than the space, is zero, or is not finite.
+    """
+    array = np.asarray(vector, np.float32)
+    if array.shape != (dimension,):
+        raise ValueError(f"The space {space} has {dimension} dimensions.")
+    length = float(np.linalg.norm(array))
+    if not np.isfinite(length) or length == 0:
+        raise ValueError("A vector has to be finite and not zero.")
+    return array / np.float32(length)

@@ -6,7 +6,7 @@ import faulthandler
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,15 +14,42 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.ollama_server import OllamaServer
+    from tests.postgres_server import Server
 
 
 END_SECONDS = 30
+TRIED = "inputs tried"
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
     """End the process, and say where it hangs, when a thread that a test left behind keeps it."""
     faulthandler.dump_traceback_later(END_SECONDS, exit=True, file=sys.__stderr__ or 2)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Have a process that runs a part of the tests tell what its fuzzers tried."""
+    told = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        from tests.fuzz import tried
+
+        told[TRIED] = tried.counts()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take in what such a process tells."""
+    from tests.fuzz import tried
+
+    tried.add(getattr(node, "workeroutput", {}).get(TRIED, {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many inputs the fuzzers tried."""
+    from tests.fuzz import tried
+
+    if said := tried.summary():
+        terminalreporter.write_line(said)
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +86,33 @@ def _running() -> Iterator[OllamaServer]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A real PostgreSQL server. A test that ends or breaks it asks for `frail_postgres` instead."""
+    yield from _postgres()
+
+
+@pytest.fixture
+def frail_postgres() -> Iterator[Server]:
+    """A real PostgreSQL server that the test may stop, kill and start again."""
+    yield from _postgres()
+
+
+@pytest.fixture(scope="session")
+def pgvector() -> Iterator[Server]:
+    """A real PostgreSQL server with pgvector."""
+    yield from _postgres(vectors=True)
+
+
+def _postgres(*, vectors: bool = False) -> Iterator[Server]:
+    # Not for tests that need no server: it brings a driver along.
+    pytest.importorskip("psycopg", reason="the extra scrubjay[postgres] is not installed")
+    from tests.postgres_server import programs, running
+
+    found = programs(vectors=vectors)
+    if found is None:
+        pytest.skip(f"no PostgreSQL{' with pgvector' if vectors else ''} is installed here")
+    with running(found) as server:
+        yield server

@@ -82,6 +82,11 @@ class OllamaServer:
         """End the server and its runners without giving them a chance to say so."""
         self._end(self._processes(), signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """Let the server and its runners stand still, as on a machine that fell asleep."""
+        for process in self._processes():
+            process.suspend()
+
     def kill_runners(self) -> None:
         """End the processes that hold the models, and leave the server alive."""
         server = int(self._pid_file.read_text())

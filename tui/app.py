@@ -10,20 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App
-
 import assets
 from engine.config import SettingsError
 from engine.engine import Engine
-from engine.events import Event, SettingsChanged
+from engine.events import Event, PluginsLoaded, SettingsChanged
 from storage.errors import StorageError
 from tui.attention import Attention
 from tui.bindings import unknown
 from tui.commands import Commands
-from tui.harmless import visible
+from tui.giving_back import giving_back
 from tui.letting_go import share_backgrounds
 from tui.screens.chat import ChatScreen
-from tui.themes import DEFAULT, THEMES, for_16_colours, own_themes
+from tui.telling import tell
+from tui.themes import DEFAULT, THEMES, for_16_colours, own_themes, themes_of
+from tui.transcript.pace import KeysTold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from textual.theme import Theme
 
     from engine.config import Paths, Settings
+    from engine.plugin_finder import Plugins
 
 CANNOT_OPEN = 1
 """The exit code when the conversations can't be opened."""
@@ -63,8 +64,9 @@ async def _run(settings: Settings, paths: Paths) -> int:
     asyncio.get_running_loop().call_later(START_SECONDS, _collect_garbage_again)
     try:
         app = ScrubjayApp(engine)
-        with _ending_signals(app):
-            await app.run_async()
+        async with giving_back(START_SECONDS):
+            with _ending_signals(app):
+                await app.run_async()
         return app.return_code or 0
     finally:
         await engine.close()
@@ -75,7 +77,7 @@ def _collect_garbage_again() -> None:
     gc.enable()
 
 
-class ScrubjayApp(App[None]):
+class ScrubjayApp(KeysTold):
     """Scrubjay on the screen. The engine is opened and closed by whoever makes the app."""
 
     TITLE = "Scrubjay"
@@ -102,15 +104,8 @@ class ScrubjayApp(App[None]):
 
     def on_mount(self) -> None:
         """Say what could not be done as the settings want it."""
-        for trouble in self._troubles:
-            self.notify(visible(trouble), severity="warning", timeout=12, markup=False)
-        if self._unknown_theme:
-            text = f"There is no theme {self._unknown_theme!r}; ctrl+p shows those that there are."
-            self.notify(text, severity="warning", markup=False)
-        keys = self.engine.settings.keys
-        if keys and (names := unknown(keys)):
-            text = f"[keys] in the settings: there is no {', '.join(names)}."
-            self.notify(text, severity="warning", timeout=12, markup=False)
+        if troubles := "\n".join(self._settings_troubles()):
+            tell(self, troubles, "warning")
         self._attention = Attention(self, self._to_terminal)
         if self.console.color_system == "standard" and not self.is_headless:
             self.theme = for_16_colours(self.current_theme)
@@ -123,7 +118,31 @@ class ScrubjayApp(App[None]):
         self._attention.end()
         self._unsubscribe()
 
+    def _settings_troubles(self) -> Iterator[str]:
+        yield from self._troubles
+        keys = self.engine.settings.keys
+        if keys and (names := unknown(keys)):
+            yield f"[keys] in the settings: there is no {', '.join(names)}."
+
+    def _take_themes(self, plugins: Plugins) -> None:
+        """Have the themes of plugins, and show the one that the settings want, if it is theirs."""
+        found = themes_of(plugins.themes)
+        for theme in found.themes:
+            self.register_theme(theme)
+        for trouble in found.troubles:
+            tell(self, trouble, "warning")
+        if not self._unknown_theme:
+            return
+        if self._unknown_theme in self.available_themes:
+            self._shown_theme = self.theme = self._unknown_theme
+        else:
+            wanted = self._unknown_theme
+            trouble = f"There is no theme {wanted!r}; ctrl+p shows those that there are."
+            tell(self, trouble, "warning")
+
     def _hear(self, event: Event) -> None:
+        if isinstance(event, PluginsLoaded):
+            self._take_themes(event.plugins)
         if isinstance(event, SettingsChanged):
             wanted = event.settings.ui.theme
             if wanted != self._set_theme and wanted in self.available_themes:
@@ -142,7 +161,7 @@ class ScrubjayApp(App[None]):
         try:
             await self.engine.set("ui", "theme", name)
         except SettingsError as error:
-            self.notify(visible(str(error)), severity="warning", timeout=12, markup=False)
+            tell(self, str(error), "warning")
 
     def _to_terminal(self, sequence: str) -> None:
         if self._driver is not None and not self.is_headless:

@@ -58,6 +58,10 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     paths = find_paths()
     try:
+        if options.command == "desktop":
+            from tui.command_line.desktop import desktop
+
+            return desktop(options)
         if options.command == "doctor":
             from tui.command_line.doctor import doctor
 
@@ -79,7 +83,19 @@ def _run(options: argparse.Namespace) -> int:
 
             return run(chat(options, settings, paths))
 
-        from tui.command_line import ask, backup, memory, models, purge, recall, sessions, stats
+        from tui.command_line import (
+            ask,
+            backup,
+            mcp,
+            memory,
+            models,
+            plugins,
+            purge,
+            recall,
+            sessions,
+            stats,
+        )
+        from tui.command_line import storage as stores
 
         command = {
             "ask": ask.ask,
@@ -88,10 +104,13 @@ def _run(options: argparse.Namespace) -> int:
             "recall": recall.recall,
             "memory": memory.memory,
             "models": models.models,
+            "mcp": mcp.mcp,
+            "plugins": plugins.plugins,
             "stats": stats.stats,
             "context": stats.context,
             "backup": backup.backup,
             "purge": purge.purge,
+            "storage": stores.storage,
         }
         return run(command[options.command](options, settings, paths))
     except CommandError as error:
@@ -121,6 +140,14 @@ def _open_screen(settings: Settings, paths: Paths) -> int:
         raise CommandError(
             "This terminal (TERM is dumb) can't draw the screen.",
             "Talk line by line with `scrubjay chat`.",
+            code=Exit.USAGE,
+        )
+
+    encoding = (sys.stderr.encoding or "").lower()  # what the screen is drawn on
+    if not in_browser and "utf" not in encoding:
+        raise CommandError(
+            f"This terminal's encoding is {encoding}, and the screen is drawn in UTF-8.",
+            "Set LANG to a UTF-8 locale, such as C.UTF-8, or use `scrubjay chat`.",
             code=Exit.USAGE,
         )
 

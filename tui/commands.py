@@ -60,10 +60,13 @@ COMMANDS = (
     Command("copy_answer", "Copy the last answer", "To the clipboard, as Markdown", "/copy"),
     Command("toggle_sidebar", "Conversations", "Go to the sidebar, or hide it"),
     Command("toggle_inspector", "Inspector", "Tokens, memory, research, workers; or hide them"),
+    Command("hosts", "Model hosts", "Where models run, and how fast", "/hosts"),
     Command(
         "settings", "Settings", "All, with what they mean; kept in the file", "/settings", "WORDS"
     ),
+    Command("servers", "Servers of tools", "How MCP servers are, and what they offer", "/mcp"),
     Command("change_theme", "Change the theme", "Light, dark and others", "/theme", "NAME"),
+    Command("privacy", "Privacy", "What leaves this computer, and when", "/privacy"),
     Command("help", "Help", "Every key and command, searchable", "/help"),
     Command("quit", "Quit", "Everything is kept", "/quit"),
 )

@@ -16,6 +16,9 @@ _HARMFUL = re.compile(
 # Where marks may be: nothing that is a word, space or ASCII; and the parts of Korean syllables.
 _MARKS = re.compile(rf"[^\w\s!-~]{{{MOST_MARKS + 1},}}|[\u1160-\u11ff]{{{MOST_MARKS + 1},}}")
 
+_HOST = re.compile(r"(?<=://)[^/?#\s\"]+")
+_BEYOND_ASCII = re.compile("[^\x00-\x7f‹›]")
+
 
 def visible(text: str) -> str:
     """Show what a terminal would obey as something to read.
@@ -29,6 +32,38 @@ def visible(text: str) -> str:
         return text
     text = _HARMFUL.sub(_picture, text) if _HARMFUL.search(text) else text
     return text if text.isascii() else _MARKS.sub(_some, text)
+
+
+def exact(text: str) -> str:
+    """Show also what can't be seen: what one agrees to must not hide in it.
+
+    Characters of no width or that look like a blank, and letters beyond ASCII in the name of a
+    host, of which some look like others, become their codes in brackets: `‹200B›`.
+    """
+    text = visible(text)
+    if text.isascii():
+        return text
+    text = _HOST.sub(lambda host: _BEYOND_ASCII.sub(_code, host[0]), text)
+    return "".join(_code(char) if _is_unseen(char) else char for char in text)
+
+
+def _is_unseen(char: str) -> bool:
+    blank = char >= "\x80" and unicodedata.category(char) in ("Cf", "Zs")
+    return blank or char in "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"
+
+
+def _code(found: str | re.Match[str]) -> str:
+    return f"‹{ord(found if isinstance(found, str) else found[0]):X}›"
+
+
+def with_signs(text: str) -> str:
+    """Show what a terminal would obey as a sign, one for one, for text that a cursor moves in."""
+    return text if text.isascii() and text.isprintable() else _HARMFUL.sub(_sign, text)
+
+
+def _sign(match: re.Match[str]) -> str:
+    picture = _picture(match)
+    return picture if len(picture) == 1 else "�"
 
 
 def _some(match: re.Match[str]) -> str:

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
 
 from textual._styles_cache import StylesCache
-
-if TYPE_CHECKING:
-    from textual.screen import Screen
-    from textual.widget import Widget
 
 
 def share_backgrounds() -> None:
@@ -23,11 +18,3 @@ def share_backgrounds() -> None:
     if plain is not None and not isinstance(plain, partial):
         shared = lru_cache(1024)(partial(plain, None))
         StylesCache.get_inner_outer = staticmethod(shared)  # type: ignore[assignment,method-assign]
-
-
-def unsubscribe(screen: Screen[Any], widget: Widget) -> None:
-    """Let a screen call a text field no more that has left it.
-
-    The screen knows its fields weakly, but not what it calls of them, which holds them.
-    """
-    screen.text_selection_started_signal.unsubscribe(widget)

@@ -10,7 +10,7 @@ from textual.content import Content
 
 from engine.memory.quotas import QuotaExceededError
 from storage.errors import StorageError
-from tui.harmless import visible
+from tui.telling import tell
 from tui.widgets.days import Days
 from tui.widgets.rows import one_line
 
@@ -50,9 +50,9 @@ class Remembering:
             elif before := await self._memory.history(kept.id):
                 done = f"Instead of {quoted(before[0])} it is remembered"
             else:
-                self._say(f"Remembered: {quoted(kept)} /undo forgets it.")
+                tell(self._widget, f"Remembered: {quoted(kept)} /undo forgets it.")
                 return kept
-            self._say(f"{done}: {quoted(kept)}")
+            tell(self._widget, f"{done}: {quoted(kept)}")
         return None
 
     def write(
@@ -73,7 +73,7 @@ class Remembering:
         """Forget what was remembered a moment ago."""
         with self._errors_told():
             await self._memory.forget(kept.id)
-            self._say(f"Forgot: {quoted(kept)}")
+            tell(self._widget, f"Forgot: {quoted(kept)}")
 
     def edit(self, kept: Kept) -> None:
         """Ask for other words."""
@@ -81,7 +81,7 @@ class Remembering:
 
         async def keep(written: Written) -> None:
             await self._memory.edit(kept.id, written.text)
-            self._say("Kept as it reads now.")
+            tell(self._widget, "Kept as it reads now.")
 
         def written(written: Written | None) -> None:
             if written is not None and written.text != kept.text:
@@ -106,7 +106,7 @@ class Remembering:
 
         async def forget(*, everywhere: bool) -> None:
             await self._memory.forget(kept.id, everywhere=everywhere)
-            self._say(f"Forgot: {quoted(kept)}")
+            tell(self._widget, f"Forgot: {quoted(kept)}")
 
         def decided(how: str | None) -> None:
             if how is not None:
@@ -120,7 +120,7 @@ class Remembering:
         with self._errors_told():
             found = await self._memory.search(text, limit=SHOWN)
         if not found:
-            self._say(f"Nothing that fits “{one_line(text)}” is remembered.")
+            tell(self._widget, f"Nothing that fits “{one_line(text)}” is remembered.")
         elif len(found) == 1:
             self.forget(found[0])
         else:
@@ -143,7 +143,7 @@ class Remembering:
             ]
             self._choose("It was learnt from", choices, lambda place: lead(sources[place]))
         else:
-            self._say("The messages that it was learnt from are no longer kept.")
+            tell(self._widget, "The messages that it was learnt from are no longer kept.")
 
     def _choose(
         self, title: str, choices: list[tuple[str, str]], chosen: Callable[[int], object]
@@ -173,10 +173,7 @@ class Remembering:
         try:
             yield
         except (StorageError, QuotaExceededError, ValueError) as error:
-            self._widget.notify(visible(str(error)), severity="error", timeout=12, markup=False)
-
-    def _say(self, text: str) -> None:
-        self._widget.notify(visible(text), timeout=5, markup=False)
+            tell(self._widget, str(error), "error")
 
 
 def quoted(kept: Kept) -> str:

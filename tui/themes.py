@@ -11,10 +11,10 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from textual.color import Color, ColorParseError
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 DARK = Theme(
@@ -169,6 +169,19 @@ def own_themes(folder: Path) -> OwnThemes:
             found.troubles.append(f"{file}: {wrong[0]}")
         else:
             found.themes.append(Theme(**{"name": file.stem, **given}))
+    return found
+
+
+def themes_of(given: Mapping[str, Mapping[str, Any]]) -> OwnThemes:
+    """The themes that plugins bring, by their names, as far as they can be used."""
+    found = OwnThemes([], [])
+    there = {theme.name for theme in THEMES} | set(BUILTIN_THEMES)
+    for name, look in given.items():
+        wrong = [*(["there is one already."] if name in there else []), *_wrong(dict(look))]
+        if wrong:
+            found.troubles.append(f"The theme {name} of a plugin: {wrong[0]}")
+        else:
+            found.themes.append(Theme(**{**look, "name": name}))
     return found
 
 

@@ -17,6 +17,7 @@ from engine.context.summary import fold, told_as
 from engine.context.tokens import count
 from engine.context.turns import told
 from engine.context.window import sliding_window
+from engine.images import images_in, in_words, shown_by
 from engine.llm.base import (
     ChatMessage,
     ChatRequest,
@@ -225,6 +226,7 @@ async def pack(
         room=room,
         margin=round(MARGIN * window),
         priority=priority,
+        sees="vision" in info.capabilities,
     )
     optimize = create_optimizer_callback(packing.shorten, room, info.ref, packing.count)
     request = await optimize(packing.request())
@@ -259,6 +261,7 @@ class _Packing:
         room: int,
         margin: int,
         priority: Sequence[str],
+        sees: bool,
     ) -> None:
         self._material = material
         self._draft = draft
@@ -268,6 +271,7 @@ class _Packing:
         self._margin = margin
         # Settings that do not name the articles keep them longest: they are what the turn is about.
         self._priority = priority if "articles" in priority else ("articles", *priority)
+        self._sees = sees
         self._last: ChatRequest | None = None
         self.counted = TokenCount(0, exact=False)
 
@@ -284,7 +288,7 @@ class _Packing:
             self._bare,
             messages=(
                 ChatMessage(role=Role.SYSTEM, content=material.system),
-                *_paired(_shown(message, message.id in pinned) for message in messages),
+                *_paired(_shown(message, message.id in pinned, self._sees) for message in messages),
             ),
             tools=draft.tools,
         )
@@ -451,10 +455,12 @@ def _no_result(call: ToolCall) -> ChatMessage:
     )
 
 
-def _shown(message: Message, pinned: bool) -> ChatMessage:
+def _shown(message: Message, pinned: bool, sees: bool) -> ChatMessage:
+    asked = message.role is Role.USER
     return ChatMessage(
         role=message.role,
-        content=message.content,
+        content=in_words(message.content) if asked else message.content,
+        images=shown_by(message.content) if asked and sees else (),
         tool_calls=message.tool_calls,
         tool_call_id=message.tool_call_id,
         pinned=pinned,
@@ -467,6 +473,8 @@ async def _tokens(messages: Sequence[Message]) -> int:
     for message in messages:
         counted = message.token_count
         total += MESSAGE_OVERHEAD + (await count(message.content) if counted is None else counted)
+        if message.role is Role.USER:
+            total += sum(image.tokens for image in images_in(message.content))
     return total
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.context.budget import Material
 from engine.context.summary import latest_summary
-from engine.models import is_weak
+from engine.models import takes_tools
 from engine.pins import pinned_messages
 from engine.prompts import prompt
 
@@ -64,8 +64,6 @@ async def gather(
             # An answer without memories is better than none.
             log.exception("nothing could be recalled")
             trouble = f"Recall failed ({type(error).__name__}); the log file says more."
-    # A small model that is offered tools forgets what it was asked.
-    able = "tools" in info.capabilities and not is_weak(info)
     return Material(
         system=f"{system}\n\n{extra}" if extra else system,
         end=end,
@@ -75,6 +73,6 @@ async def gather(
         recollections=tuple(recollections),
         recall_trouble=trouble,
         pinned=await pinned_messages(store, session, end),
-        tools=tools.specs if able else (),
+        tools=tools.specs if takes_tools(info) else (),
         reference=tools.reference,
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.context.turns import joined, pinned, split, told
+from engine.images import in_words
 from engine.llm.base import ChatMessage, ChatRequest, ModelError, Options
 from engine.prompts import prompt
 from storage.records import Role
@@ -117,7 +118,7 @@ async def summarize(
         ModelError: The model failed, or what it said can't be a summary (`bad_summary`).
     """
     said = "\n".join(
-        f"{message.role}: {' '.join(message.content.split())[:MESSAGE_CHARACTERS]}"
+        f"{message.role}: {' '.join(in_words(message.content).split())[:MESSAGE_CHARACTERS]}"
         for message in messages
     )
     before = f"Summary so far:\n{previous.text}\n\n" if previous else ""
@@ -130,6 +131,7 @@ async def summarize(
         options=Options(temperature=0.0, max_tokens=WORDS * 2, context_length=info.window),
         think=False if "thinking" in info.capabilities else None,
         keep_alive=keep_alive,
+        background=True,
     )
     async with aclosing(backend.chat(request)) as chunks:
         text = "".join([chunk.text async for chunk in chunks])

@@ -77,7 +77,8 @@ class Counter:
 
         A schema for the answer does not count: servers turn it into a grammar, not into text.
         """
-        return TokenCount(self._calibration.apply(self._shape(request)), exact=False)
+        text = self._calibration.apply(self._shape(request))
+        return TokenCount(text + request.image_tokens, exact=False)
 
     def learn(self, request: ChatRequest, returned: int) -> None:
         """Take in what the server counted for a request."""

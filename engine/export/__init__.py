@@ -11,39 +11,61 @@ import re
 import shlex
 from contextlib import aclosing
 from datetime import datetime
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import msgspec
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from engine.library import Library
     from storage.records import Session
 
-FORMATS = {"markdown": "md", "json": "json", "html": "html"}
-"""The formats, and how the names of their files end."""
-
 LONGEST_NAME = 60
 
 
-def pieces(library: Library, session: Session, format: str) -> AsyncGenerator[str]:
-    """A conversation in one of `FORMATS`, piece by piece."""
+class Exporter(msgspec.Struct, frozen=True, kw_only=True):
+    """A form that conversations are written in."""
+
+    name: str
+    """As `--format` and `/export` say it."""
+
+    ending: str
+    """How the names of its files end, without the dot."""
+
+    pieces: Callable[[Library, Session], AsyncGenerator[str]]
+    """Gives a conversation piece by piece."""
+
+
+def _late(module: str, library: Library, session: Session) -> AsyncGenerator[str]:
     # HTML brings libraries that nobody else needs.
-    module = import_module(f"engine.export.{format}")
-    found: AsyncGenerator[str] = module.pieces(library, session)
+    found: AsyncGenerator[str] = import_module(f"engine.export.{module}").pieces(library, session)
     return found
 
 
-def file_name(session: Session, format: str) -> str:
+BUILT_IN: Mapping[str, Exporter] = MappingProxyType(
+    {
+        name: Exporter(name=name, ending=ending, pieces=partial(_late, name))
+        for name, ending in (("markdown", "md"), ("json", "json"), ("html", "html"))
+    }
+)
+
+
+def file_name(session: Session, exporter: Exporter) -> str:
     """What the file of a conversation is called: its day, its title, and the end of its id."""
     day = datetime.fromtimestamp(session.created_at).astimezone()
     words = re.sub(r"[^\w]+", "-", session.title).strip("-")[:LONGEST_NAME].strip("-")
-    return f"{day:%Y-%m-%d}-{words or 'untitled'}-{session.id[-8:]}.{FORMATS[format]}"
+    return f"{day:%Y-%m-%d}-{words or 'untitled'}-{session.id[-8:]}.{exporter.ending}"
 
 
-def wanted(argument: str, session: Session) -> tuple[str, Path]:
-    """What `FORMAT FILE` means for a conversation: a format, and a file that need not be there.
+def wanted(
+    argument: str, session: Session, exporters: Mapping[str, Exporter] = BUILT_IN
+) -> tuple[Exporter, Path]:
+    """What `FORMAT FILE` means for a conversation: an exporter, and a file, perhaps not there yet.
 
     Either may be left out: the file's ending tells the format, and a folder, or none, gets a file
     with a name of its own.
@@ -52,12 +74,12 @@ def wanted(argument: str, session: Session) -> tuple[str, Path]:
         words = shlex.split(argument)
     except ValueError:  # a quote that nothing closes belongs to the name
         words = argument.split()
-    format = words.pop(0) if words and words[0] in FORMATS else ""
+    exporter = exporters.get(words.pop(0)) if words and words[0] in exporters else None
     file = Path(" ".join(words)).expanduser()
-    if not format:
-        endings = {f".{ending}": name for name, ending in FORMATS.items()}
-        format = endings.get(file.suffix.lower(), "markdown")
-    return format, file / file_name(session, format) if file.is_dir() else file
+    if exporter is None:
+        endings = {f".{one.ending}": one for one in reversed(list(exporters.values()))}
+        exporter = endings.get(file.suffix.lower(), exporters["markdown"])
+    return exporter, file / file_name(session, exporter) if file.is_dir() else file
 
 
 async def save(pieces: AsyncGenerator[str], file: Path, *, replace: bool = False) -> None:

@@ -1,11 +1,12 @@
 """A conversation as one HTML file to read and to print: the shown branch, and nothing from outside.
 
-What was said is Markdown; raw HTML in it is text like any other. The page loads no image, script or
-font, and its content policy would let none load.
+What was said is Markdown; raw HTML in it is text like any other. Images that questions show are in
+the page; it loads none, nor script or font, and its content policy would let none load.
 """
 
 from __future__ import annotations
 
+from base64 import b64encode
 from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
 from pygments.util import ClassNotFound  # type: ignore[import-untyped]
 
 from engine.export.reading import note_of, shown, speaker_of, title_of, when
+from engine.images import images_in, measure
 from storage.records import Role
 
 if TYPE_CHECKING:
@@ -44,11 +46,21 @@ async def pieces(library: Library, session: Session) -> AsyncGenerator[str]:
     yield _HEAD.format(title=title, style=_STYLE + _code_styles())
     yield f"<header><h1>{title}</h1><p>{when(session.created_at)}</p></header>\n<main>\n"
     async for message in shown(library, session):
-        yield _article(message)
+        yield _article(message, await _images(library, message))
     yield "</main>\n</body>\n</html>\n"
 
 
-def _article(message: Message) -> str:
+async def _images(library: Library, message: Message) -> dict[str, str]:
+    """The images that a question shows, as addresses that hold them, by how it names them."""
+    found: dict[str, str] = {}
+    for image in images_in(message.content) if message.role is Role.USER else ():
+        if data := await library.image(image.sha256):
+            kind = measure(data).kind
+            found[f"image:{image.sha256}"] = f"data:{kind};base64,{b64encode(data).decode()}"
+    return found
+
+
+def _article(message: Message, images: dict[str, str]) -> str:
     speaker, said_at = _text(speaker_of(message)), when(message.created_at)
     parts = [
         f'<article class="{message.role.value}" id="m{_text(message.id)}">',
@@ -59,7 +71,7 @@ def _article(message: Message) -> str:
     if message.role is Role.TOOL:
         parts.append(_folded("Result", f"<pre>{_text(message.content)}</pre>"))
     elif message.content:
-        parts.append(_markdown().render(_visible(message.content)))
+        parts.append(_markdown().render(_visible(message.content), {"images": images}))
     for call in message.tool_calls:
         arguments = msgspec.json.format(msgspec.json.encode(call.arguments), indent=2).decode()
         parts.append(_folded(f"Calls {_text(call.name)}", f"<pre>{_text(arguments)}</pre>"))
@@ -107,10 +119,15 @@ def _image(
     options: OptionsDict,
     env: EnvType,
 ) -> str:
-    """A link to the picture: showing it would tell its server that somebody reads this."""
+    """The picture where it is in the page, else a link to it.
+
+    Showing one from elsewhere would tell its server that somebody reads this.
+    """
     token = tokens[index]
     address = escape(str(token.attrs.get("src", "")))
     words = renderer.renderInlineAsText(token.children, options, env) or "image"
+    if inside := env.get("images", {}).get(address):
+        return f'<img src="{inside}" alt="{escape(words)}">'
     return f'<a href="{address}" rel="noopener noreferrer">{escape(words)}</a>'
 
 
@@ -140,7 +157,8 @@ _HEAD = """\
 <html lang="und">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
+img-src data:">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="Scrubjay">
 <title>{title}</title>
@@ -169,6 +187,7 @@ a { color: var(--link); }
 pre { background: var(--code); padding: .75rem; border-radius: 4px; overflow-x: auto; }
 code, pre { font: .875rem/1.5 ui-monospace, monospace; }
 :not(pre) > code { background: var(--code); padding: .1em .3em; border-radius: 3px; }
+img { max-width: 100%; height: auto; }
 table { border-collapse: collapse; display: block; overflow-x: auto; }
 th, td { border: 1px solid var(--line); padding: .25rem .6rem; text-align: left; }
 blockquote { margin: 0; padding-left: 1rem; border-left: 3px solid var(--line);

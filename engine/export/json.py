@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from engine.export.reading import PAGE
+from engine.images import images_in
 from storage.articles import Article
 from storage.records import (
     Failure,
@@ -26,7 +27,7 @@ from storage.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from engine.library import Library
     from storage.records import Placed
@@ -80,6 +81,13 @@ class DocumentArticle(msgspec.Struct, kw_only=True):
     fetched_at: datetime
 
 
+class DocumentImage(msgspec.Struct, kw_only=True):
+    """An image that a message shows: its content names it as `![…](image:SHA256)`."""
+
+    sha256: Annotated[str, msgspec.Meta(description="Of the bytes, in hexadecimal digits.")]
+    data: Annotated[bytes, msgspec.Meta(description="The image file.")]
+
+
 class DocumentMessage(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A message of any branch; what it does not say is as in an empty one."""
 
@@ -111,6 +119,7 @@ class DocumentMessage(msgspec.Struct, kw_only=True, omit_defaults=True):
         tuple[str, ...],
         msgspec.Meta(description="The ids of the articles that [1], [2] and so on stand for."),
     ] = ()
+    images: tuple[DocumentImage, ...] = ()
 
 
 class Document(msgspec.Struct, kw_only=True):
@@ -137,7 +146,11 @@ async def pieces(library: Library, session: Session) -> AsyncGenerator[str]:
     while page := await library.every(session.id, after=last, limit=PAGE):
         for placed in page:
             cited = await library.citations(placed.message.id) if articles else {}
-            message = _message(placed, tuple(article.id for article in cited.values()))
+            message = _message(
+                placed,
+                tuple(article.id for article in cited.values()),
+                [image async for image in _images(library, placed.message)],
+            )
             yield separator + _encoded(message)
             separator = ",\n"
         last = page[-1].message
@@ -166,7 +179,7 @@ def article_from(document: DocumentArticle, session_id: str) -> Article:
 def message_from(document: DocumentMessage, session_id: str) -> Message:
     """The record that a document tells of; its position is for the store to find."""
     values = _seconds(document)
-    del values["shown"], values["citations"]
+    del values["shown"], values["citations"], values["images"]
     return Message(session_id=session_id, position=0, **values)
 
 
@@ -178,9 +191,17 @@ def _article(article: Article) -> DocumentArticle:
     return DocumentArticle(**_moments(article, DocumentArticle))
 
 
-def _message(placed: Placed, citations: tuple[str, ...]) -> DocumentMessage:
+def _message(
+    placed: Placed, citations: tuple[str, ...], images: Sequence[DocumentImage]
+) -> DocumentMessage:
     values = _moments(placed.message, DocumentMessage)
-    return DocumentMessage(shown=placed.shown, citations=citations, **values)
+    return DocumentMessage(shown=placed.shown, citations=citations, images=tuple(images), **values)
+
+
+async def _images(library: Library, message: Message) -> AsyncIterator[DocumentImage]:
+    for image in images_in(message.content) if message.role is Role.USER else ():
+        if data := await library.image(image.sha256):
+            yield DocumentImage(sha256=image.sha256, data=data)
 
 
 def _moments(record: msgspec.Struct, into: type[msgspec.Struct]) -> dict[str, Any]:

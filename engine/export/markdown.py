@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.export.reading import note_of, shown, speaker_of, title_of, when
+from engine.images import in_words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -21,7 +22,7 @@ async def pieces(library: Library, session: Session) -> AsyncGenerator[str]:
     async for message in shown(library, session):
         yield f"\n## {speaker_of(message)} · {when(message.created_at)}\n"
         if message.content:
-            yield f"\n{message.content.rstrip()}\n"
+            yield f"\n{in_words(message.content).rstrip()}\n"
         for call in message.tool_calls:
             yield f"\n    {call.name} {msgspec.json.encode(call.arguments).decode()}\n"
         if note := note_of(message):

@@ -20,6 +20,7 @@ from engine.export.json import (
     message_from,
     session_from,
 )
+from engine.images import UnreadableImageError, measure
 from engine.imports.base import Conversation, Reader, UnreadableError
 from engine.imports.json_stream import JsonStream
 from storage.records import Placed
@@ -104,9 +105,23 @@ class OwnReader(Reader):
                     if document.citations:
                         citations[document.id] = document.citations
                     self.share = min(file.buffer.tell() / size, 1.0)
-                    yield Placed(message=message_from(document, session_id), shown=document.shown)
+                    yield Placed(
+                        message=message_from(document, session_id),
+                        shown=document.shown,
+                        images=tuple(self._images(document)),
+                    )
         except (ValueError, OverflowError) as error:
             raise _unreadable(self.path, error) from error
+
+    def _images(self, document: DocumentMessage) -> Iterator[bytes]:
+        """The images of a message that can be shown; a file may claim what it likes."""
+        for image in document.images:
+            try:
+                measure(image.data)
+            except UnreadableImageError as error:
+                self.skip("image", f"it {error}")
+            else:
+                yield image.data
 
 
 def _as(kind: type[T], value: Any) -> T:

@@ -32,11 +32,25 @@ class ModelError(Exception):
         return self.failure.kind
 
 
+class ChatImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that a message shows."""
+
+    sha256: str
+    tokens: int
+    """About how many a model makes of it."""
+
+    kind: str = ""
+    """Its media type; empty, as the bytes are, until the request is on its way."""
+
+    data: bytes = b""
+
+
 class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One message as the model is shown it."""
 
     role: Role
     content: str
+    images: tuple[ChatImage, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     tool_name: str | None = None
@@ -87,6 +101,14 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A JSON Schema that the answer must fit."""
 
     keep_alive: str | None = None
+    background: bool = False
+    """Nobody waits for the answer: where there are several servers, it keeps away from the one that
+    people talk with."""
+
+    @property
+    def image_tokens(self) -> int:
+        """About how many tokens its images are."""
+        return sum(image.tokens for message in self.messages for image in message.images)
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):

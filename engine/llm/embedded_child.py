@@ -169,8 +169,17 @@ class EmbeddedChild:
         return self._process.pid
 
     def serves(self, model: str) -> bool:
-        """Whether the process still runs, with that model."""
-        return self.model == model and self._process.returncode is None
+        """Whether the process still runs, with that model, and was not stopped from outside."""
+        return self.model == model and self._process.returncode is None and not self._is_stopped
+
+    @property
+    def _is_stopped(self) -> bool:
+        import psutil
+
+        try:
+            return psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
+        except psutil.Error:  # gone this moment: whoever asks it will notice
+            return False
 
     async def fate(self) -> str:
         """How the process ended, in words, waiting a moment for an end that is under way.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import msgspec
 
 from engine.llm.base import Backend, Chunk, ModelError, ModelInfo, TokenCount
-from engine.llm.ollama_errors import bad_host, broken_off, explain
+from engine.llm.ollama_errors import bad_host, broken_off, explain, silent
 from engine.llm.ollama_host import is_loopback, is_ollama, server_url
 from storage.records import ToolCall, Usage
 
@@ -32,6 +32,9 @@ DEFAULT_WINDOW = 4096
 """Tokens: what the server gives a model when neither a request nor the model asks for a window."""
 
 CONNECT_SECONDS = 10.0
+SILENCE_SECONDS = 300.0
+"""Between two words of an answer; the first may take as long as loading and reading do."""
+
 QUICK_SECONDS = 15.0
 """For questions about models, which the server answers without loading one."""
 
@@ -60,13 +63,18 @@ class Ollama(Backend):
         environ: Mapping[str, str] = os.environ,
         *,
         cache_dir: Path | None = None,
+        silence_seconds: float = SILENCE_SECONDS,
+        counters: dict[str, Counter] | None = None,
     ) -> None:
         """Args:
         settings: Where the server is.
         environ: The environment, which may say so, too.
         cache_dir: Where what is known of models is kept from run to run. None keeps nothing.
+        silence_seconds: How long an answer that has begun may pause before it is given up.
+        counters: What is learnt of models' prompts, by digest; servers of the same models share it.
         """
         self._settings = settings
+        self._silence_seconds = silence_seconds
         self._host = settings.host or environ.get("OLLAMA_HOST", "")
         self._api_key = environ.get("OLLAMA_API_KEY", "")
         self._vocabularies = cache_dir / "vocabularies" if cache_dir else None
@@ -78,7 +86,7 @@ class Ollama(Backend):
         self._windows: dict[str, int] = {}
         self._requested_windows: dict[str, int | None] = {}
         self._digests: dict[str, str] = {}
-        self._counters: dict[str, Counter] = {}
+        self._counters: dict[str, Counter] = {} if counters is None else counters
         self._meeting = asyncio.Lock()
 
     async def answers(self, timeout: float) -> bool:
@@ -121,7 +129,7 @@ class Ollama(Backend):
         client = await self._connect()
         try:
             async with aclosing(self._answer(client, request)) as parts:
-                async for part in parts:
+                async for part in _spoken(parts, self._url, self._silence_seconds):
                     if part.done:
                         await self._calibrate(request, part.prompt_eval_count)
                     chunk = _chunk(part)
@@ -193,6 +201,14 @@ class Ollama(Backend):
             await client.close()  # type: ignore[no-untyped-call]
 
     @property
+    def address(self) -> str:
+        """Where the server is, as people write it; what was set, if that is no address."""
+        try:
+            return server_url(self._host).partition("://")[2]
+        except ValueError:
+            return self._host
+
+    @property
     def _url(self) -> str:
         try:
             return server_url(self._host)
@@ -203,7 +219,7 @@ class Ollama(Backend):
         async with self._connecting:
             if self._client is None:
                 # Importing the client takes about half a second, and reading certificates adds.
-                self._client = await asyncio.to_thread(_make_client, self._url)
+                self._client = await asyncio.to_thread(_make_client, self._url, self._api_key)
             return self._client
 
     @asynccontextmanager
@@ -314,8 +330,8 @@ class Ollama(Backend):
 
     async def _calibrate(self, request: ChatRequest, returned: int | None) -> None:
         counter = self._counters.get(self._digests.get(request.model, ""))
-        if not returned or counter is None:
-            return
+        if not returned or counter is None or request.image_tokens:
+            return  # what an image costs says nothing of what words do
         counted = await asyncio.to_thread(counter.count, request)
         # The server cuts long prompts without a word; half a window leaves room for an estimate
         # that is wrong by a factor of two.
@@ -356,19 +372,47 @@ class Ollama(Backend):
         )
 
 
-def _make_client(url: str) -> ollama.AsyncClient:
+def _make_client(url: str, api_key: str) -> ollama.AsyncClient:
     import httpx
     import ollama
 
+    from engine.llm.bounded import PLAIN, bound
+
     # A proxy from the environment can't reach this machine's own loopback address. A model may
     # take minutes to load, so only connecting has a limit.
-    return ollama.AsyncClient(
-        url, trust_env=not is_loopback(url), timeout=httpx.Timeout(None, connect=CONNECT_SECONDS)
+    client = ollama.AsyncClient(
+        url,
+        headers={**PLAIN, **({"authorization": f"Bearer {api_key}"} if api_key else {})},
+        trust_env=not is_loopback(url),
+        timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+        event_hooks={"response": [bound]},
     )
+    if not api_key:  # the client takes that of the environment, which is for another server
+        client._client.headers.pop("authorization", None)
+    return client
+
+
+async def _spoken(
+    parts: AsyncGenerator[ollama.ChatResponse, None], url: str, seconds: float
+) -> AsyncGenerator[ollama.ChatResponse, None]:
+    """The parts, as long as no silence between two of them is too long."""
+    limit = None
+    while True:
+        try:
+            async with asyncio.timeout(limit):
+                part = await anext(parts, None)
+        except TimeoutError:
+            raise silent(url, seconds) from None
+        if part is None:
+            return
+        yield part
+        limit = seconds
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:
     fields: dict[str, Any] = {"role": str(message.role), "content": message.content}
+    if message.images:
+        fields["images"] = [image.data for image in message.images]
     if message.tool_calls:
         fields["tool_calls"] = [
             {"function": {"name": call.name, "arguments": call.arguments}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from engine.llm.base import ModelError
+from engine.llm.openai_errors import OUT_OF_MEMORY
 
 _CHOOSE = "Choose another model"
 
@@ -43,6 +44,15 @@ def broken_off(url: str) -> ModelError:
         "disconnected",
         f"The Ollama server at {url} broke off before the answer was complete.",
         "Retry once the server runs again; `ollama serve` starts it.",
+    )
+
+
+def silent(url: str, seconds: float) -> ModelError:
+    """The connection is there, and nothing comes."""
+    return ModelError(
+        "silent",
+        f"The Ollama server at {url} has sent nothing for {seconds:.0f} seconds.",
+        "Retry; if it stays silent, start the server again with `ollama serve`.",
     )
 
 
@@ -85,7 +95,7 @@ def _refused(text: str, status: int, url: str, model: str) -> ModelError:
             f"The Ollama server has no model named {model!r}.",
             f"Fetch it with `ollama pull {model}`, or choose another model.",
         )
-    if says(r"out of memory|more system memory|unable to allocate|cudaMalloc|signal: killed"):
+    if OUT_OF_MEMORY.search(text) or says("signal: killed"):
         return ModelError(
             "out_of_memory",
             f"There is not enough memory for {model}. {said}",

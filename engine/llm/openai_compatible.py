@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from base64 import b64encode
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ import httpx
 import msgspec
 
 from engine.llm.base import Backend, Chunk, ModelError, ModelInfo, TokenCount
+from engine.llm.bounded import PLAIN, bound
 from engine.llm.gguf import short_count
 from engine.llm.openai_answer import Answer
 from engine.llm.openai_errors import failure
@@ -31,13 +33,14 @@ from engine.llm.openai_wire import (
     TokenList,
 )
 from engine.llm.sse import EventDecoder, EventTooLongError
+from engine.secrets import from_keyring
 from storage.records import Role
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from engine.config import OpenAISettings
-    from engine.llm.base import ChatMessage, ChatRequest
+    from engine.llm.base import ChatImage, ChatMessage, ChatRequest
 
 T = TypeVar("T")
 
@@ -48,7 +51,6 @@ QUICK_SECONDS = 15.0
 SILENCE_SECONDS = 300.0
 """A busy server may hold a request back for minutes before the first chunk."""
 
-KEYRING_SERVICE = "scrubjay"
 _LONGEST_ERROR = 300
 
 
@@ -62,6 +64,7 @@ class OpenAICompatible(Backend):
         provider: The name before the colon in model refs.
         transport: How to reach the server, when not by the URL's own address (a Unix socket).
         silence_seconds: How long the server may send nothing of an answer before it is given up.
+        vision: Whether its models see images, whatever it says of them.
     """
 
     def __init__(
@@ -72,12 +75,14 @@ class OpenAICompatible(Backend):
         provider: str = "openai",
         transport: httpx.AsyncBaseTransport | None = None,
         silence_seconds: float = SILENCE_SECONDS,
+        vision: bool = False,
     ) -> None:
         self.provider = provider
         self.base_url = base_url.rstrip("/")
         self._api_key = api_key
         self._transport = transport
         self._silence_seconds = silence_seconds
+        self._vision = vision
         self._http: httpx.AsyncClient | None = None
         self._opening = asyncio.Lock()
         self._known: dict[str, ServedModel] = {}
@@ -85,7 +90,7 @@ class OpenAICompatible(Backend):
     @classmethod
     def from_settings(cls, settings: OpenAISettings) -> OpenAICompatible:
         """The server that the user has set."""
-        return cls(settings.base_url, lambda: find_api_key(settings))
+        return cls(settings.base_url, lambda: find_api_key(settings), vision=settings.vision)
 
     async def answers(self, timeout: float) -> bool:
         """Whether the server lists its models within `timeout` seconds."""
@@ -125,11 +130,12 @@ class OpenAICompatible(Backend):
             from engine.context.tokens import estimate
 
             return await estimate(request, f"{self.provider}:{request.model}")
-        body = self._body(request, "llamacpp")
+        body = self._body(_without_images(request), "llamacpp")
         prompt = (await self._post_to_root("/apply-template", body, RenderedPrompt)).prompt
         cut = {"content": prompt, "add_special": True, "parse_special": True}
         tokens = (await self._post_to_root("/tokenize", cut, TokenList)).tokens
-        return TokenCount(len(tokens), exact=True)
+        images = request.image_tokens
+        return TokenCount(len(tokens) + images, exact=not images)
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """One vector a text, in order."""
@@ -193,7 +199,7 @@ class OpenAICompatible(Backend):
             context_length=meta.n_ctx_train or served.max_model_len,
             window=meta.n_ctx or served.max_model_len,
             size_bytes=meta.size,
-            capabilities=frozenset({"chat"}),
+            capabilities=frozenset({"chat", *(["vision"] if self._vision or served.sees else [])}),
             loaded=True if served.meta else None,
         )
 
@@ -248,11 +254,12 @@ class OpenAICompatible(Backend):
         key = self._api_key() if callable(self._api_key) else self._api_key
         return httpx.AsyncClient(
             transport=self._transport,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers=PLAIN | ({"Authorization": f"Bearer {key}"} if key else {}),
             timeout=httpx.Timeout(self._silence_seconds, connect=CONNECT_SECONDS),
             follow_redirects=False,
             # A proxy has no business between this program and this machine.
             trust_env=not _is_local(self.base_url),
+            event_hooks={"response": [bound]},
         )
 
     async def _post_to_root(self, path: str, body: dict[str, Any], kind: type[T]) -> T:
@@ -321,7 +328,7 @@ class OpenAICompatible(Backend):
     def _decode(self, data: bytes | str, kind: type[T]) -> T:
         try:
             return msgspec.json.decode(data, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._nonsense(str(error)) from error
 
     # Failures
@@ -364,7 +371,7 @@ class OpenAICompatible(Backend):
     def _refusal(self, status: int, content: bytes) -> ModelError:
         try:
             error = msgspec.json.decode(content, type=Refusal).error
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             error = content[:_LONGEST_ERROR].decode("utf-8", errors="replace")
         return failure(self._where, status, error)
 
@@ -373,21 +380,20 @@ def find_api_key(settings: OpenAISettings) -> str | None:
     """The key from the environment, else from the system's keyring, else None."""
     if key := os.environ.get(settings.api_key_env):
         return key
-    try:
-        import keyring
-        import keyring.errors
-    except ImportError:
-        return None
-    try:
-        found: str | None = keyring.get_password(KEYRING_SERVICE, settings.base_url)
-    except keyring.errors.KeyringError:
-        # A locked or absent keyring is a user without a key; the server will say if it wants one.
-        return None
-    return found
+    return from_keyring(settings.base_url)
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:
     out: dict[str, Any] = {"role": str(message.role), "content": message.content}
+    if message.images:
+        # https://platform.openai.com/docs/guides/images-vision
+        out["content"] = [
+            {"type": "text", "text": message.content},
+            *(
+                {"type": "image_url", "image_url": {"url": _url_of(image)}}
+                for image in message.images
+            ),
+        ]
     if message.tool_calls:
         out["tool_calls"] = [
             {
@@ -403,6 +409,15 @@ def _message(message: ChatMessage) -> dict[str, Any]:
     if message.role is Role.TOOL:
         out["tool_call_id"] = message.tool_call_id or ""
     return out
+
+
+def _url_of(image: ChatImage) -> str:
+    return f"data:{image.kind};base64,{b64encode(image.data).decode()}"
+
+
+def _without_images(request: ChatRequest) -> ChatRequest:
+    messages = (msgspec.structs.replace(message, images=()) for message in request.messages)
+    return msgspec.structs.replace(request, messages=tuple(messages))
 
 
 def _is_local(url: str) -> bool:

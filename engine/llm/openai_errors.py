@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from engine.llm.base import ModelError
 from engine.llm.openai_wire import ServerError
+
+OUT_OF_MEMORY = re.compile(
+    r"out of memory|more system memory|(?:unable|failed) to allocate|cudaMalloc", re.IGNORECASE
+)
+"""How servers of models say so, llama.cpp's among them."""
 
 _LONGEST = 300
 
@@ -33,7 +40,9 @@ def failure(where: str, status: int, error: ServerError | str) -> ModelError:
             f"The prompt is longer than the model's window: {said}.",
             "Shorten the question, start a new session, or give the model a longer window.",
         )
-    if status in (401, 403):
+    if OUT_OF_MEMORY.search(said):
+        kind, step = "out_of_memory", "Choose a smaller model, or close other programs."
+    elif status in (401, 403):
         kind, step = (
             "unauthorized",
             "Set the key in the environment variable that `api_key_env` names, or in the keyring.",

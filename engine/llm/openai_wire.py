@@ -118,6 +118,13 @@ class ModelMeta(msgspec.Struct):
     ftype: str | None = None
 
 
+class Architecture(msgspec.Struct):
+    """llama.cpp, OpenRouter: what a model is made for."""
+
+    input_modalities: list[str] = []
+    """Of `text`, `image`, `audio`, …"""
+
+
 class ServedModel(msgspec.Struct):
     """A model in the server's list."""
 
@@ -128,6 +135,13 @@ class ServedModel(msgspec.Struct):
 
     meta: ModelMeta | None = None
     """llama.cpp's."""
+
+    architecture: Architecture | None = None
+
+    @property
+    def sees(self) -> bool:
+        """Whether the server says that it takes images."""
+        return self.architecture is not None and "image" in self.architecture.input_modalities
 
 
 class ModelList(msgspec.Struct):

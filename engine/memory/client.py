@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from storage.postgres.address import Address
     from storage.store import Store
 
 Client = TypeVar("Client")
@@ -99,15 +100,15 @@ class Memory:
         self._opened = ExitStack()
 
     @classmethod
-    def open(cls, path: Path, *, settings: MemorySettings | None = None) -> Self:
-        """A memory in the database at `path`, which is made or upgraded as needed.
+    def open(cls, place: Path | Address, *, settings: MemorySettings | None = None) -> Self:
+        """A memory in a database, which is made or upgraded as needed.
 
         Args:
-            path: The file. Several programs may have it open at once.
+            place: The file, or the server's address. Several programs may have it open at once.
             settings: What to bring back and to learn, and how much of it; by default as in the app.
 
         Raises:
-            StorageError: See `storage.database.Database.open`.
+            StorageError: See `storage.store.Store.open`.
         """
         from anyio.from_thread import start_blocking_portal
 
@@ -115,7 +116,7 @@ class Memory:
 
         with ExitStack() as opened:
             portal = opened.enter_context(start_blocking_portal("asyncio"))
-            store = portal.call(Store.open, path)
+            store = portal.call(Store.open, place)
             opened.callback(portal.call, store.close)
             memory = cls.__new__(cls)
             memory._set_up(store, portal.call(_running_loop), settings)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from engine.context.tokens import count
+from engine.images import in_words
 from engine.llm.base import ChatMessage, ChatRequest, ModelError, Options
 from engine.memory.rules import Statement, is_single
 from engine.memory.striking import point, stems
@@ -98,7 +99,7 @@ async def extract(
         ModelError: The model failed, or its answer does not fit the schema (`bad_facts`).
     """
     said = "\n".join(
-        f"{message.role.value}: {' '.join(message.content.split())[:MESSAGE_CHARACTERS]}"
+        f"{message.role.value}: {' '.join(in_words(message.content).split())[:MESSAGE_CHARACTERS]}"
         for message in messages
     )
     before = "Known already:\n" + "\n".join(f"- {one}" for one in known) + "\n\n" if known else ""
@@ -112,6 +113,7 @@ async def extract(
         think=False if "thinking" in info.capabilities else None,
         schema=SCHEMA,
         keep_alive=keep_alive,
+        background=True,
     )
     answer = ""
     tokens = 0

@@ -18,7 +18,8 @@ from engine.workers import Workers, processes
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from engine.embedding import Embedder
+    from engine.embedder import Embedder
+    from engine.workers import MakeExecutor
     from storage.store import Store
 
     Progress: TypeAlias = Callable[[float], None]
@@ -32,7 +33,7 @@ NICENESS = 10
 """The encoder's process gives way to whatever else there is to do."""
 
 BATCH = 16
-"""Messages embedded at a time. A question waits for one batch at most."""
+"""Messages that a worker embeds at a time. A question waits for one batch at most."""
 
 LONGEST_CHARACTERS = 2_000
 """Of a longer message the beginning stands for it."""
@@ -49,6 +50,7 @@ class Meaning:
         choose: Callable[[Workers], Awaitable[Embedder]],
         *,
         patience: float = PATIENCE,
+        make: MakeExecutor | None = None,
     ) -> None:
         """Keep how to come by an embedder; it is chosen when it is needed.
 
@@ -57,11 +59,12 @@ class Meaning:
             choose: Told what processes there are to work in. Raises `ModelError` when there is no
                 embedder.
             patience: Seconds that a question waits for its vector.
+            make: Makes the executor of the workers; by default, one process that gives way.
         """
         self._store = store
         self._choose = choose
         self._patience = patience
-        self._workers = Workers(partial(processes, 1, NICENESS), 1)
+        self._workers = Workers(make or partial(processes, 1, NICENESS), 1)
         self._embedder: Embedder | None = None
         self._ready = False
         self._done = 0
@@ -114,7 +117,7 @@ class Meaning:
             self._mark = await source.newest()
             after, held = self._done, None
             while batch := await self._store.message_vectors.waiting(
-                embedder.space, after=after, limit=BATCH
+                embedder.space, after=after, limit=BATCH * self._workers.width
             ):
                 told = [one for one in batch if not one.streaming and one.text.strip()]
                 if told:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from engine.images import in_words
 from storage.records import Role
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def notes(memories: Sequence[Recollection]) -> str:
 
 def _told(memory: Recollection) -> str:
     day = time.strftime("%Y-%m-%d", time.gmtime(memory.created_at))
-    text = unfenced(memory.text)
+    text = unfenced(in_words(memory.text))
     if memory.kind == "fact":
         return f"Known about the user since {day}: {text}"
     if memory.kind == "episode":

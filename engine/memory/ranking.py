@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from engine.memory.index import FORM, SILENT
+from engine.memory import forms
+from engine.memory.index import PREFIX, SILENT
 from engine.memory.thesaurus import related
 
 if TYPE_CHECKING:
@@ -40,13 +41,8 @@ SAMPLE = 1_000
 TERMS = 32
 """Of a longer question, such as a pasted text, the most telling stems count."""
 
-PREFIX = 5
-"""Stems that begin with the same letters are one family."""
-
 ASKED = ("when", "duration", "place", "reason", "plan", "judgement", "title")
 """The forms of an answer that count with a message's own form."""
-
-_FORM = {name: number for number, name in enumerate(FORM)}
 
 
 class Signals(msgspec.Struct):
@@ -64,71 +60,132 @@ class Meant(msgspec.Struct, frozen=True):
 
 
 class Matches:
-    """How well every message of an index fits the words of a question."""
+    """How well every message of an index fits the words of a question, roughly."""
 
     def __init__(self, index: LexicalIndex, question: Question) -> None:
         self.index = index
         self.size = len(index)
-        idf = index.idf()
-        standing = index.standing()
-        stems = _most_telling(index, question)
-        self.terms = [index.stems[stem] for stem in stems if stem in index.stems]
-        self.attainable = max(float(idf[self.terms].sum()), 1e-6)
-        unknown = len(stems) - len(self.terms)
+        self._scratch = np.zeros(self.size, np.float32)
+        self._read: dict[int, tuple[Docs, Column]] = {}
+        self.stems = _most_telling(index, question)
+        numbers = {stem: index.number(stem) for stem in self.stems}
+        self.terms = [number for number in numbers.values() if number >= 0]
+        self.weights = index.idf(self.terms)
+        self.attainable = max(float(self.weights.sum()), 1e-6)
+        unknown = len(self.stems) - len(self.terms)
         self.wanted = self.attainable + unknown * _idf(self.size, 0)
-        self.own, self.window, self.covered, self.nearby = _zeros(self.size, 4)
-        self.rarest, self.matched, self.family = _zeros(self.size, 3)
-        sessions = np.zeros(len(index.sessions), np.float32)
-        for term in self.terms:
-            docs, counts = index.postings(term)
-            weight = idf[term]
-            self.own[docs] += weight * _saturated(counts, standing.length[docs])
-            self.covered[docs] += weight
-            self.matched[docs] += 1
-            self.rarest[docs] = np.maximum(self.rarest[docs], weight)
-            near, near_counts = _with_neighbours(index, docs, counts)
-            self.window[near] += weight * _saturated(near_counts, standing.window_length[near])
-            self.nearby[near] += weight
-            in_session = np.bincount(index.session.view[docs], counts, minlength=len(sessions))
-            there = np.flatnonzero(in_session)
-            rarity = np.log1p((len(sessions) - len(there) + 0.5) / (len(there) + 0.5))
-            sessions[there] += rarity * _saturated(
-                in_session[there], standing.session_length[there]
-            )
-        self.sessions = sessions
-        self.kindred, self.kindred_rarest = _zeros(self.size, 2)
-        for stem in stems:
-            self._add_kindred([index.stems[one] for one in related(stem) if one in index.stems])
-            self._add_family(stem)
+        self.own, self.window, self.kindred = _zeros(self.size, 3)
+        self.sessions = np.zeros(index.sessions, np.float32)
+        for term, weight in zip(self.terms, self.weights, strict=True):
+            docs, counts = self._postings(term)
+            self.own[docs] += weight * _saturated(counts, index.length(docs))
+            near, near_counts = self._with_neighbours(docs, counts)
+            self.window[near] += weight * _saturated(near_counts, index.window_length(near))
+            self._add_sessions(docs, counts)
+        self.related = [
+            [number for other in related(stem) if (number := index.number(other)) >= 0]
+            for stem in self.stems
+        ]
+        for others in filter(None, self.related):
+            docs, added = self._together(others)
+            self.kindred[docs] += added
 
-    def _add_kindred(self, others: list[int]) -> None:
-        if not others:
-            return
-        idf = self.index.idf()
-        postings = [self.index.postings(other) for other in others]
-        docs = np.concatenate([docs for docs, _ in postings])
-        counts = np.concatenate([counts for _, counts in postings])
-        rarity = np.repeat(idf[others], [len(docs) for docs, _ in postings])
-        docs, place = np.unique(docs, return_inverse=True)
-        counts = np.bincount(place, counts).astype(np.float32)
-        best = np.zeros(len(docs), np.float32)
-        np.maximum.at(best, place, rarity)
-        weight = _idf(self.size, len(docs))
-        self.kindred[docs] += weight * _saturated(counts, self.index.standing().length[docs])
-        self.kindred_rarest[docs] += best
+    def closely(self, docs: Docs) -> Closely:
+        """What else speaks for some messages, which are given in order."""
+        index = self.index
+        places = np.full(self.size, -1, np.int32)
+        places[docs] = np.arange(len(docs), dtype=np.int32)
+        covered, nearby, rarest, matched = _zeros(len(docs), 4)
+        family, kindred_rarest = _zeros(len(docs), 2)
+        for term, weight in zip(self.terms, self.weights, strict=True):
+            holding = self._postings(term)[0]
+            held = _those(places[holding])
+            covered[held] += weight
+            matched[held] += 1
+            rarest[held] = np.maximum(rarest[held], weight)
+            near = np.zeros(len(docs), np.bool_)
+            near[held] = True
+            for link in (index.previous.view, index.following.view):
+                near[_those(places[_those(link[holding])])] = True
+            nearby[near] += weight
+        for others in filter(None, self.related):
+            best = np.zeros(len(docs), np.float32)
+            for other, rarity in zip(others, index.idf(others), strict=True):
+                held = _those(places[self._postings(other)[0]])
+                best[held] = np.maximum(best[held], rarity)
+            kindred_rarest += best
+        for stem in self.stems:
+            if others := self._family(stem):
+                holding, added = self._together(others)
+                held = places[holding]
+                family[held[held >= 0]] += added[held >= 0]
+        return Closely(covered, nearby, rarest, matched, family, kindred_rarest)
 
-    def _add_family(self, stem: str) -> None:
+    def _postings(self, term: int) -> tuple[Docs, Column]:
+        if term not in self._read:
+            self._read[term] = self.index.postings(term)
+        return self._read[term]
+
+    def _with_neighbours(self, docs: Docs, counts: Column) -> tuple[Docs, Column]:
+        """The messages with a term in them or beside them, some twice, and how often."""
+        index = self.index
+        near: Docs = np.concatenate(
+            [docs, _those(index.previous.view[docs]), _those(index.following.view[docs])]
+        )
+        self._scratch[docs] = counts
+        for link in (index.previous.view[docs], index.following.view[docs]):
+            there = link >= 0
+            self._scratch[link[there]] += counts[there]
+        near_counts = self._scratch[near]
+        self._scratch[near] = 0
+        return near, near_counts
+
+    def _add_sessions(self, docs: Docs, counts: Column) -> None:
+        """Add a term to the scores of sessions, which are texts here."""
+        index, size = self.index, len(self.sessions)
+        held = np.bincount(index.session.view[docs], counts, minlength=size)
+        there = np.flatnonzero(held)
+        rarity = np.log1p((size - len(there) + 0.5) / (len(there) + 0.5))
+        share = _saturated(held[there], index.session_length(there))
+        self.sessions[there] += rarity * share
+
+    def _together(self, others: list[int]) -> tuple[Docs, Column]:
+        """The messages with any of some stems, and what they add up to as one term."""
+        held: list[Docs] = []
+        for other in others:
+            docs, counts = self._postings(other)
+            held.append(docs)
+            self._scratch[docs] += counts
+        docs = np.concatenate(held) if len(held) > 1 else held[0]
+        there = np.zeros(self.size, np.bool_)
+        there[docs] = True
+        docs = np.flatnonzero(there)
+        counts = self._scratch[docs]
+        self._scratch[docs] = 0
+        return docs, _idf(self.size, len(docs)) * _saturated(counts, self.index.length(docs))
+
+    def _family(self, stem: str) -> list[int]:
         if len(stem) < PREFIX:
-            return
-        own = self.index.stems.get(stem)
-        others = [one for one in self.index.families.get(stem[:PREFIX], ()) if one != own]
-        if not others:
-            return
-        postings = [self.index.postings(other) for other in others]
-        docs, place = np.unique(np.concatenate([docs for docs, _ in postings]), return_inverse=True)
-        counts = np.bincount(place, np.concatenate([counts for _, counts in postings]))
-        weight = _idf(self.size, len(docs))
-        self.family[docs] += weight * _saturated(counts, self.index.standing().length[docs])
+            return []
+        own = self.index.number(stem)
+        return [other for other in self.index.family(stem) if other != own]
+
+
+class Closely(msgspec.Struct, frozen=True):
+    """What a close look at some messages finds."""
+
+    covered: Column
+    """The summed idf of the terms in each."""
+
+    nearby: Column
+    """And of those in it or beside it."""
+
+    rarest: Column
+    matched: Column
+    """How many terms it holds."""
+
+    family: Column
+    kindred_rarest: Column
 
 
 def signals(
@@ -136,7 +193,7 @@ def signals(
     topics: Topics,
     question: Question,
     *,
-    allowed: Docs | None = None,
+    barred: Docs | None = None,
     meaning: Meant | None = None,
 ) -> Signals:
     """The columns for the messages worth a look.
@@ -145,22 +202,22 @@ def signals(
         index: Not empty.
         topics: Up to date with the index.
         question: What is looked for.
-        allowed: Only these messages; by default all.
+        barred: Not these messages.
         meaning: The question's vector, and those of the messages.
     """
     match = Matches(index, question)
-    rough = (
-        _share(match.own) + _share(match.window) + 0.5 * _share(match.sessions)[index.session.view]
-    )
-    rough += 0.5 * _share(match.kindred)
-    everything = docs = np.arange(match.size) if allowed is None else allowed
-    if len(docs) > CANDIDATES:
-        docs = everything[np.argpartition(-rough[everything], CANDIDATES)[:CANDIDATES]]
+    barred = np.zeros(0, np.intp) if barred is None else barred
+    docs = everything = np.zeros(0, np.intp)
+    if meaning is not None or match.size - len(barred) <= CANDIDATES:
+        docs = everything = np.delete(np.arange(match.size), barred)
+    if match.size - len(barred) > CANDIDATES:
+        docs = _promising(match, barred)
         if meaning is not None:
             near = meaning.vectors.nearness(meaning.question, everything)
             docs = np.union1d(docs, everything[np.argpartition(-near, NEAREST)[:NEAREST]])
-        docs = np.sort(docs)
     columns: dict[str, Column] = {}
+    if not len(docs):
+        return Signals(docs, columns)
     if meaning is not None:
         _meaning(columns, index, meaning, docs, everything)
     _words(columns, match, docs)
@@ -171,6 +228,20 @@ def signals(
     _form(columns, index, question, docs)
     _asked(columns, question)
     return Signals(docs, columns)
+
+
+def _promising(match: Matches, barred: Docs) -> Docs:
+    """The messages that promise most by their words, in order."""
+    rough = _share(match.sessions)[match.index.session.view]
+    rough *= np.float32(0.5)
+    for scores, weight in ((match.own, 1.0), (match.window, 1.0), (match.kindred, 0.5)):
+        rough += np.float32(weight) / max(float(scores.max(initial=0.0)), 1e-6) * scores
+    rough[barred] = -1
+    docs = np.flatnonzero(rough > 0)
+    if len(docs) > CANDIDATES:
+        docs = docs[np.argpartition(-rough[docs], CANDIDATES)[:CANDIDATES]]
+    docs.sort()
+    return docs
 
 
 def _meaning(
@@ -188,6 +259,7 @@ def _meaning(
 
 def _words(columns: dict[str, Column], match: Matches, docs: Docs) -> None:
     index = match.index
+    closely = match.closely(docs)
     previous, following = index.previous.view[docs], index.following.view[docs]
     own = match.own / max(float(match.own.max()), 1e-6)
     columns["words"] = own[docs]
@@ -199,24 +271,25 @@ def _words(columns: dict[str, Column], match: Matches, docs: Docs) -> None:
     columns["following"] = _at(own, following)
     columns["before_previous"] = _at(own, _at_link(index.previous.view, previous))
     columns["window"] = _share(match.window)[docs]
-    columns["covered"] = match.covered[docs] / match.attainable
-    columns["held_idf"] = match.covered[docs]
-    columns["held"] = match.covered[docs] / match.wanted
-    columns["held_nearby"] = match.nearby[docs] / match.wanted
-    columns["matched"] = match.matched[docs] / 4
-    columns["rarest"] = match.rarest[docs] / 6
-    columns["family"] = match.family[docs] / 6
+    columns["covered"] = closely.covered / match.attainable
+    columns["held_idf"] = closely.covered
+    columns["held"] = closely.covered / match.wanted
+    columns["held_nearby"] = closely.nearby / match.wanted
+    columns["matched"] = closely.matched / 4
+    columns["rarest"] = closely.rarest / 6
+    columns["family"] = closely.family / 6
     columns["kindred"] = match.kindred[docs] / 6
-    columns["kindred_rarest"] = match.kindred_rarest[docs] / 6
+    columns["kindred_rarest"] = closely.kindred_rarest / 6
     columns["kindred_and_words"] = np.minimum(match.kindred[docs], match.own[docs]) / 6
 
 
 def _session(columns: dict[str, Column], match: Matches, docs: Docs) -> None:
-    index = match.index
-    session = index.session.view
-    best = np.zeros(len(index.sessions), np.float32)
-    np.maximum.at(best, session, match.own)
-    total = np.bincount(session, match.own, minlength=len(index.sessions)).astype(np.float32)
+    session = match.index.session.view
+    holding = np.flatnonzero(match.own)
+    within, own = session[holding], match.own[holding]
+    best = np.zeros(len(match.sessions), np.float32)
+    np.maximum.at(best, within, own)
+    total = np.bincount(within, own, minlength=len(best)).astype(np.float32)
     columns["session"] = _share(match.sessions)[session[docs]]
     columns["session_words"] = match.sessions[session[docs]] / 6
     columns["session_best"] = _share(best)[session[docs]]
@@ -234,7 +307,8 @@ def _speaker(
 
 
 def _dates(columns: dict[str, Column], index: LexicalIndex, question: Question, docs: Docs) -> None:
-    year, month, day = index.date.view[docs].T
+    day = index.day.view[docs]
+    year, month, day = day // 10_000, day // 100 % 100, day % 100
     none = np.zeros(len(docs), np.float32)
     columns["month"] = np.isin(month, list(question.months)).astype(np.float32)
     columns["year"] = np.isin(year, list(question.years)).astype(np.float32)
@@ -251,22 +325,23 @@ def _dates(columns: dict[str, Column], index: LexicalIndex, question: Question, 
 
 
 def _form(columns: dict[str, Column], index: LexicalIndex, question: Question, docs: Docs) -> None:
-    form = index.form.view[docs].T
+    told = index.form.view[docs]
     asked = {name: np.float32(name in question.asks) for name in ASKED}
-    long = form[_FORM["long"]] / 3
+    long = np.log1p(index.lengths.view[docs]) / 3
     columns["long_square"] = long**2
     for name in ("asks", "time", "names"):
-        columns[name] = form[_FORM[name]]
-    columns["after_a_question"] = _at(index.form.view[:, _FORM["asks"]], index.previous.view[docs])
+        columns[name] = forms.of(told, name)
+    before = _at(index.form.view, index.previous.view[docs])
+    columns["after_a_question"] = forms.of(before, "asks")
     columns["early"] = (1 / (1 + index.position.view[docs])).astype(np.float32)
-    columns["asked_title"] = asked["title"] * form[_FORM["quoted"]]
-    columns["when_time"] = asked["when"] * form[_FORM["time"]]
-    columns["when_first"] = asked["when"] * form[_FORM["first"]]
+    columns["asked_title"] = asked["title"] * forms.of(told, "quoted")
+    columns["when_time"] = asked["when"] * columns["time"]
+    columns["when_first"] = asked["when"] * forms.of(told, "first")
     columns["when_long"] = asked["when"] * long
-    columns["when_asks"] = asked["when"] * form[_FORM["asks"]]
-    columns["judgement_first"] = asked["judgement"] * form[_FORM["first"]]
+    columns["when_asks"] = asked["when"] * columns["asks"]
+    columns["judgement_first"] = asked["judgement"] * forms.of(told, "first")
     for name in ("duration", "place", "reason", "plan"):
-        columns[f"asked_{name}"] = asked[name] * form[_FORM[name]]
+        columns[f"asked_{name}"] = asked[name] * forms.of(told, name)
 
 
 def _asked(columns: dict[str, Column], question: Question) -> None:
@@ -282,11 +357,13 @@ def _asked(columns: dict[str, Column], question: Question) -> None:
 
 def _most_telling(index: LexicalIndex, question: Question) -> list[str]:
     stems = list(dict.fromkeys(question.stems))
+    if len(index) > CANDIDATES:
+        stems = [stem for stem in stems if not index.is_common(stem)]
     if len(stems) <= TERMS:
         return stems
-    idf = index.idf()
-    known = [stem for stem in stems if stem in index.stems]
-    return sorted(known, key=lambda stem: -idf[index.stems[stem]])[:TERMS]
+    known = {stem: number for stem in stems if (number := index.number(stem)) >= 0}
+    telling = dict(zip(known, index.idf(list(known.values())).tolist(), strict=True))
+    return sorted(known, key=lambda stem: -telling[stem])[:TERMS]
 
 
 def _zeros(size: int, count: int) -> NDArray[np.float32]:
@@ -309,13 +386,9 @@ def _unusual(values: Column, usual: Column) -> Column:
     return unusual
 
 
-def _with_neighbours(index: LexicalIndex, docs: Docs, counts: Column) -> tuple[Docs, Column]:
-    """The messages with a term in them or beside them, and how often."""
-    links = (docs, index.previous.view[docs], index.following.view[docs])
-    near: Docs = np.concatenate(links)
-    there = near >= 0
-    unique, place = np.unique(near[there], return_inverse=True)
-    return unique, np.bincount(place, np.tile(counts, 3)[there]).astype(np.float32)
+def _those(links: NDArray[Any]) -> NDArray[Any]:
+    """The links that lead somewhere."""
+    return links[links >= 0]
 
 
 def _share(scores: Column) -> Column:
@@ -325,7 +398,7 @@ def _share(scores: Column) -> Column:
 
 def _at(values: Column, links: NDArray[Any]) -> Column:
     """The values at the links; 0 where a link is -1."""
-    there: Column = np.where(links >= 0, values[links], np.float32(0))
+    there: Column = np.where(links >= 0, values[links], values.dtype.type(0))
     return there
 
 

@@ -1,15 +1,16 @@
 """Recall: what of earlier conversations fits what is asked now, and why it does.
 
-An index of everything one person said and was told is kept in memory, brought up to date at each
-question, and read by the ranker. Facts, episodes and skills join the messages. Nothing comes back
+An index of everything one person said and was told is brought up to date at each question, and read
+by the ranker. Facts, episodes and skills join the messages. Nothing comes back
 rather than noise.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
+import shutil
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -20,6 +21,7 @@ from storage.waiting import to_its_end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from pathlib import Path
 
     from engine.memory.meaning import Meaning
     from engine.memory.shelf import Ranked, Shelf
@@ -173,13 +175,13 @@ class Recall:
             knowing.cancel()
         messages: list[Recollection] = []
         if ranked is not None:
-            words = _any_of(ranked.words)
+            spelled = _Spelled(ranked.stems)
             async for place, found in self._shown(ranked, limit, entity_id, process_id):
                 message = remembered.told(found.message)
                 if message is None:
                     continue
                 told = msgspec.structs.replace(found, message=message)
-                messages.append(_recollection(place, told, ranked, words, whole=whole))
+                messages.append(_recollection(place, told, ranked, spelled, whole=whole))
                 if len(messages) == limit:
                     break
         best = remembered.joined(messages, limit)
@@ -233,6 +235,8 @@ class Recall:
     def forget(self, entity_id: str | None) -> None:
         """Drop a person's index, as messages were changed; it is read anew when it is needed."""
         self._shelves.pop(entity_id, None)
+        if (folder := self._folder(entity_id)) is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
     async def load(self, entity_id: str | None = None) -> None:
         """Read what is kept into the index, so that the first question need not wait for it.
@@ -271,7 +275,11 @@ class Recall:
         shelf = self._shelves.get(entity_id)
         newest = await source.newest()
         if shelf is None or (newest != shelf.newest and not await source.holds(*shelf.newest)):
-            shelf = self._shelves[entity_id] = await _in_thread(_new_shelf)
+            shelf = await _in_thread(partial(_new_shelf, self._folder(entity_id)))
+            if not await source.holds(*shelf.newest):  # it was kept beside another database
+                shelf.remove()
+                shelf = await _in_thread(partial(_new_shelf, self._folder(entity_id)))
+            self._shelves[entity_id] = shelf
         if shelf.streaming:
             finished = await source.again(tuple(shelf.streaming))
             await _in_thread(partial(shelf.add, finished))
@@ -280,7 +288,16 @@ class Recall:
             page = await source.between(after, newest[0], user_id=entity_id, limit=PAGE)
             last = newest if len(page) < PAGE else (page[-1].key, page[-1].message_id)
             await _in_thread(partial(shelf.add, page, last))
+        if shelf.is_much:
+            await _in_thread(shelf.keep)
         return shelf
+
+    def _folder(self, entity_id: str | None) -> Path | None:
+        """Where a person's index is kept."""
+        if self._store.derived is None:
+            return None
+        name = "own" if entity_id is None else sha256(entity_id.encode()).hexdigest()[:32]
+        return self._store.derived / name
 
     async def _shown(
         self, ranked: Ranked, limit: int, entity_id: str | None, process_id: str | None
@@ -320,23 +337,18 @@ def content_words(text: str) -> set[str]:
     return {_singular(word) for word in words if len(word) > 1 and word not in language.STOP_WORDS}
 
 
-def _new_shelf() -> Shelf:
-    from engine.memory.shelf import Shelf  # imports numpy
+def _new_shelf(folder: Path | None) -> Shelf:
+    from engine.memory.kept_index import KeptIndex  # imports numpy
+    from engine.memory.shelf import Shelf
 
-    return Shelf()
-
-
-def _any_of(words: Iterable[str]) -> re.Pattern[str]:
-    """Finds these words in folded texts; without words, nothing."""
-    return re.compile(rf"\b(?:{'|'.join(map(re.escape, words)) or '(?!)'})\b")
+    return Shelf(KeptIndex(folder) if folder is not None else None)
 
 
 def _recollection(
-    place: int, found: Found, ranked: Ranked, words: re.Pattern[str], *, whole: bool
+    place: int, found: Found, ranked: Ranked, spelled: _Spelled, *, whole: bool
 ) -> Recollection:
     message = found.message
-    folded = language.folded(message.content[: language.LONGEST_CHARACTERS])
-    shared = dict.fromkeys(words.findall(folded))
+    shared = spelled.of(message.content)
     return Recollection(
         message_id=message.id,
         session_id=message.session_id,
@@ -349,6 +361,23 @@ def _recollection(
         shared=tuple(sorted(set(map(_singular, shared)))),
         reasons=tuple(Reason(name, share) for name, share in ranked.reasons[place]),
     )
+
+
+class _Spelled(dict[str, bool]):
+    """Whether words have one of some stems; each is looked at once."""
+
+    def __init__(self, stems: frozenset[str]) -> None:
+        self._stems = stems
+
+    def __missing__(self, word: str) -> bool:
+        plain = word.removesuffix("'s")
+        self[word] = plain not in language.STOP_WORDS and language.stem(plain) in self._stems
+        return self[word]
+
+    def of(self, text: str) -> dict[str, None]:
+        """The words of a text that have, in order."""
+        low = language.folded(text[: language.LONGEST_CHARACTERS])
+        return dict.fromkeys(word for word in language.WORD.findall(low) if self[word])
 
 
 def _singular(word: str) -> str:

@@ -1,7 +1,8 @@
-"""All that recall holds in memory of one person's messages: index, topics, and how to rank them."""
+"""All that recall holds of one person's messages: index, topics, and how to rank them."""
 
 from __future__ import annotations
 
+import logging
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from engine.memory import question as questions
 from engine.memory.index import Entry, LexicalIndex
 from engine.memory.likelihood import likelihood
 from engine.memory.ranking import Meant, signals
-from engine.memory.topics import Topics
+from engine.memory.topics import Topics, up_to_date
 from engine.memory.vectors import Vectors
 from engine.memory.weights import BY_GROUND, BY_GROUND_WITH_VECTORS
 
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from engine.memory.kept_index import KeptIndex
     from engine.memory.ranking import Column, Signals
     from storage.recall_source import Utterance
+
+log = logging.getLogger(__name__)
 
 ALIKE = 0.8
 """Messages that share this much of their stems (Jaccard's measure) say the same."""
@@ -34,10 +38,21 @@ COMPARED = 25
 """A message is compared with this many that stand before it; with all, for the very same stems."""
 
 
-class Shelf:
-    """One person's messages."""
+KEPT = 1_000
+"""So many messages are read anew at each start; of more, the index is kept on the disk."""
 
-    def __init__(self) -> None:
+AT_MOST = 50_000
+"""So many messages are indexed in memory before they go to the disk."""
+
+
+class Shelf:
+    """One person's messages.
+
+    Args:
+        kept: Where the index is kept on the disk; without it, all of it is in memory.
+    """
+
+    def __init__(self, kept: KeptIndex | None = None) -> None:
         self.index = LexicalIndex()
         self.topics = Topics()
         self.vectors = Vectors()
@@ -46,6 +61,35 @@ class Shelf:
 
         self.streaming: set[int] = set()
         """The keys of answers that were being written when they were read."""
+
+        self._kept = kept
+        if kept is not None and (found := kept.read()):
+            self.index, self.topics, contents = found
+            self.newest = contents.newest
+            self.streaming = set(contents.streaming)
+
+    @property
+    def is_much(self) -> bool:
+        """Whether so much waits that it had better be on the disk."""
+        return self._kept is not None and self.index.waiting >= KEPT
+
+    def remove(self) -> None:
+        """Remove what is kept on the disk."""
+        if self._kept is not None:
+            self._kept.remove()
+
+    def keep(self) -> None:
+        """Put what was indexed on the disk."""
+        if self._kept is None:
+            return
+        self.settle()
+        try:
+            kept = self._kept.keep(self.index, self.topics, self.newest, sorted(self.streaming))
+        except OSError as error:
+            log.warning("the index can't be kept: %s", error.strerror)
+            kept = False
+        if not kept:
+            self._kept = None
 
     def add(self, page: Iterable[Utterance], newest: tuple[int, str] | None = None) -> None:
         """Index messages, up to the newest; those still being written are kept in mind."""
@@ -66,12 +110,12 @@ class Shelf:
                     )
                 )
         self.newest = newest or self.newest
+        if self.index.waiting >= AT_MOST:
+            self.keep()
 
     def settle(self) -> None:
         """Work out what depends on all messages, so that the next question need not."""
-        if len(self.index):
-            self.index.standing()
-            self.topics.update(self.index)
+        self.topics = up_to_date(self.topics, self.index)
 
     def rank(
         self,
@@ -98,14 +142,16 @@ class Shelf:
         """
         index = self.index
         asked = questions.read(query, frozenset(index.speakers), now)
-        allowed = self._allowed(session, before)
-        if not asked.stems or not len(allowed):
+        barred = self._barred(session, before)
+        if not asked.stems or len(barred) == len(index):
             return Ranked()
         self.settle()
         meant = None
         if vector is not None and self.vectors.serve(index, vector):
             meant = Meant(vector, self.vectors)
-        found = signals(index, self.topics, asked, allowed=allowed, meaning=meant)
+        found = signals(index, self.topics, asked, barred=barred, meaning=meant)
+        if not len(found.docs):
+            return Ranked()
         grounds = _grounds(found, BY_GROUND)
         chances = likelihood(found.columns, grounds)
         if meant is not None:
@@ -115,41 +161,37 @@ class Shelf:
         order = order[chances[order] >= enough]
         distinct = self._distinct(order, found.docs, frozenset(asked.stems))
         places = np.array(list(islice(distinct, limit)), np.intp)
+        index.let_go()
         return Ranked(
-            words=tuple(
-                word
-                for stem in dict.fromkeys(asked.stems)
-                if stem in index.stems
-                for word in index.spellings[index.stems[stem]]
-            ),
+            stems=frozenset(asked.stems),
             keys=index.keys.view[found.docs[places]].tolist(),
             likely=chances[places].tolist(),
             reasons=_reasons(grounds, places),
         )
 
-    def _allowed(self, session: str | None, before: int) -> NDArray[np.intp]:
-        number = self.index.sessions.get(session, -1) if session else -1
+    def _barred(self, session: str | None, before: int) -> NDArray[np.intp]:
+        """What must not be brought back of the session that asks."""
+        number = self.index.number_of_session(session) if session else -1
         if number < 0:
-            return np.arange(len(self.index))
-        own = self.index.session.view == number
-        return np.flatnonzero(~own | (self.index.position.view < before))
+            return np.zeros(0, np.intp)
+        own = np.flatnonzero(self.index.session.view == number)
+        return own[self.index.position.view[own] >= before]
 
     def _distinct(
         self, order: NDArray[np.intp], docs: NDArray[np.intp], asked: frozenset[str]
     ) -> Iterator[int]:
         """The places in order, without those that say what an earlier one or the question says."""
         index = self.index
-        question = frozenset(index.stems.get(stem, -1) for stem in asked)
-        seen = {hash(question)}
+        question = frozenset(map(index.number, asked))
+        seen = {question}
         compared = [question]
-        ordered = docs[order]
-        contents = index.content.view[ordered].tolist()
-        for place, doc, content in zip(order.tolist(), ordered.tolist(), contents, strict=True):
-            if content in seen:
+        for place in order.tolist():
+            stems = index.stems_of(int(docs[place]))
+            if stems in seen:
                 continue
-            seen.add(content)
+            if stems:
+                seen.add(stems)
             if len(compared) <= COMPARED:
-                stems = frozenset(index.stems_of(doc).tolist())
                 size = len(stems)
                 as_long = [one for one in compared if ALIKE * size <= len(one) <= size / ALIKE]
                 if any(len(stems & one) >= ALIKE * len(stems | one) for one in as_long):
@@ -168,8 +210,8 @@ class Ranked(msgspec.Struct, kw_only=True):
     reasons: list[list[tuple[str, float]]] = []
     """What spoke for each, against the average message: grounds and their shares, by weight."""
 
-    words: tuple[str, ...] = ()
-    """The words of the question, in every form in which they were said."""
+    stems: frozenset[str] = frozenset()
+    """Those of the question."""
 
 
 def _reasons(grounds: dict[str, Column], places: NDArray[np.intp]) -> list[list[tuple[str, float]]]:

@@ -139,7 +139,12 @@ class Fetcher:
         self._ends_at = asyncio.get_running_loop().time() + network.settings.source_seconds
 
     async def get(
-        self, url: str, parameters: Mapping[str, str | int] | None = None, *, named: bool = False
+        self,
+        url: str,
+        parameters: Mapping[str, str | int] | None = None,
+        *,
+        named: bool = False,
+        stays: bool = False,
     ) -> Page:
         """Fetch a page, from the cache while it is fresh.
 
@@ -148,31 +153,32 @@ class Fetcher:
             parameters: The query, to be added.
             named: Whether the user named this page, or the server: it may then be on this
                 machine. A redirect to another server ends that.
+            stays: Whether a redirect to another site is refused.
 
         Raises:
             FetchError: It could not be had; the message says why.
         """
         address = _address(url, parameters)
-        key = f"{'named' if named else 'found'} {address}"
+        key = f"{'named' if named else 'found'}{' here' if stays else ''} {address}"
         kept = await self._network.cache.get(key)
         fresh = self._settings.cache_minutes * 60
         if kept is not None and kept.checked_at + fresh > time.time():
             return _page(kept)
         async with self._slots:
-            entry, keep = await self._repeated(address, kept, named)
+            entry, keep = await self._repeated(address, kept, named, stays)
         if keep:
             await self._network.cache.put(key, entry)
         return _page(entry)
 
     async def _repeated(
-        self, address: httpx.URL, kept: Entry | None, named: bool
+        self, address: httpx.URL, kept: Entry | None, named: bool, stays: bool
     ) -> tuple[Entry, bool]:
         """Ask until the server is neither busy nor broken, as often as the settings say."""
         pause = FIRST_PAUSE
         for attempt in range(1, self._settings.attempts + 1):
             try:
                 async with asyncio.timeout(self._settings.request_seconds) as timeout:
-                    return await self._redirected(address, kept, named)
+                    return await self._redirected(address, kept, named, stays)
             except TimeoutError:
                 if not timeout.expired():
                     raise
@@ -194,10 +200,10 @@ class Fetcher:
         raise FetchError("busy", "was asked no times")
 
     async def _redirected(
-        self, address: httpx.URL, kept: Entry | None, named: bool
+        self, address: httpx.URL, kept: Entry | None, named: bool, stays: bool
     ) -> tuple[Entry, bool]:
         """Follow redirects, each of which has to pass the guard by itself."""
-        origin = _origin(address)
+        asked, origin = address, _origin(address)
         for _ in range(MOST_REDIRECTS + 1):
             client = self._network.client(address.host, named=named)
             request = client.build_request("GET", address, headers=_conditions(kept))
@@ -214,6 +220,13 @@ class Fetcher:
             except httpx.HTTPError as error:
                 raise _explained(error, address, self._settings) from error
             named = named and _origin(address) == origin
+            if stays and not _is_same_site(asked, address):
+                # No more of the address than this: what it says is the site's, and unfenced.
+                raise FetchError(
+                    "redirects",
+                    f"leads to another site, {address.scheme}://{address.host[:100]}, which has to "
+                    "be asked for itself",
+                )
         raise FetchError("redirects", f"redirected more than {MOST_REDIRECTS} times")
 
     async def _answered(self, response: httpx.Response, kept: Entry | None) -> tuple[Entry, bool]:
@@ -333,6 +346,14 @@ def _address(url: str, parameters: Mapping[str, str | int] | None) -> httpx.URL:
 
 def _origin(address: httpx.URL) -> tuple[str, str, int | None]:
     return address.scheme, address.host, address.port
+
+
+def _is_same_site(asked: httpx.URL, other: httpx.URL) -> bool:
+    """Whether a host is the same, with `www.` or without, and the way there no less safe."""
+    hosts = (url.host.removeprefix("www.") for url in (asked, other))
+    as_safe = other.scheme == asked.scheme and other.port == asked.port
+    safer = (asked.scheme, other.scheme) == ("http", "https") and other.port is None
+    return len(set(hosts)) == 1 and (as_safe or safer)
 
 
 def _conditions(kept: Entry | None) -> dict[str, str]:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from engine.events import Events
     from engine.llm.base import Backend, ModelInfo
     from engine.models import Models
+    from engine.plugin_finder import Plugins
     from engine.pool import Pool
     from engine.research.analysis import Report
     from engine.research.guard import Resolve
@@ -120,7 +121,9 @@ class Desk:
         models: Models,
         pool: Pool,
         events: Events,
+        plugins: Plugins,
         *,
+        make_workers: MakeExecutor | None = None,
         keep_alive: str | None = None,
     ) -> None:
         self.settings = settings
@@ -128,10 +131,11 @@ class Desk:
         self.models = models
         self.pool = pool
         self.events = events
+        self.plugins = plugins
         self.keep_alive = keep_alive
         self.folder = paths.cache_dir / "research"
         self.resolve: Resolve = system_resolve
-        self.make_workers: MakeExecutor = partial(processes, settings.workers)
+        self.make_workers = make_workers or partial(processes, settings.workers)
         self.script: Path = SCRIPT
 
     def begin(
@@ -177,6 +181,7 @@ class Desk:
         if settings.folders:
             every.append(Files(settings.folders, limit=limit))
         every += [Conversations(store, limit=limit), Kept(store, limit=limit)]
+        every += self.plugins.sources
         return [
             source
             for source in every
@@ -345,6 +350,7 @@ class Research:
             question=self.wanted,
             topics=self.topics.topics,
             session_id=self.session_id,
+            limit=self._desk.settings.results,
         )
         found: list[Draft] = []
         self.articles = found

@@ -12,7 +12,7 @@ from engine.research import passages
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.embedding import Embedder
+    from engine.embedder import Embedder
     from engine.workers import Workers
     from storage.articles import Draft
 

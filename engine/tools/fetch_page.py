@@ -35,8 +35,9 @@ async def fetch_page(
     ):
         reach = Reach(fetcher=network.fetcher(), workers=workers, notes=[])
         try:
-            # The model named it, not the user: it is not fetched from this machine.
-            address, page = await read_page(url, reach)
+            # The model named it, not the user: it is not fetched from this machine. Nor does the
+            # consent to this site hold for another that it may lead to.
+            address, page = await read_page(url, reach, stays=True)
         except FetchError as error:
             raise ToolError(f"The page {error}.") from None
     text = f"{page.title}\n\n{page.text}".strip().replace("<", "‹").replace(">", "›")

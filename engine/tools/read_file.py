@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from engine.tools.opening import open_below
 from engine.tools.registry import ToolContext, ToolError, tool
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ async def read_file(
 def _read(path: str, folders: Sequence[Path]) -> str:
     if not folders:
         raise ToolError("No folder is allowed. The user can name some in the settings.")
-    file = _find(path, folders)
+    root, file = _find(path, folders)
     try:
-        with file.open("rb") as opened:
+        with open_below(root, file) as opened:
             content = opened.read(LARGEST_BYTES + 1)
     except OSError as error:
         raise ToolError(f"{path} can't be read: {error.strerror}.") from None
@@ -37,14 +38,18 @@ def _read(path: str, folders: Sequence[Path]) -> str:
     return text if len(content) <= LARGEST_BYTES else f"{text}\n[… the file is longer]"
 
 
-def _find(path: str, folders: Sequence[Path]) -> Path:
-    """The real file, links and `..` resolved, if it lies below an allowed folder."""
+def _find(path: str, folders: Sequence[Path]) -> tuple[Path, Path]:
+    """The allowed folder that a file lies below, and the real file, links and `..` resolved."""
     try:
         for folder in folders:
             root = folder.expanduser().resolve()
-            file = (root / Path(path).expanduser()).resolve()
+            named = root / Path(path).expanduser()
+            file = named.resolve()
             if file.is_relative_to(root) and file.is_file():
-                return file
+                if named.is_symlink() and file.parent != named.parent.resolve():
+                    # Consent is given for folders; this would lead out of one unseen.
+                    raise ToolError(f"{path} is a link to {file}. Ask for that file itself.")
+                return root, file
     except (OSError, ValueError, RuntimeError):  # a loop of links, a NUL, a name too long
         raise ToolError(f"{path!r} is no usable path.") from None
     # Whether a file outside exists is none of the model's business.

@@ -21,6 +21,7 @@ import msgspec
 
 from engine.config import ResearchSettings
 from engine.llm.base import ToolSpec
+from storage.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -83,7 +84,13 @@ class Tool:
         scope: The argument that "always" is bound to, beside the tool; empty: the tool alone.
         compacts_to: What stands for an old result, with the call's arguments as `{fields}`.
         seconds: How long a call may take.
+        origin: Which other program runs it, for the person who is asked; empty: this one.
+        edition: What changes when that program gives the name to something else; "always" holds
+            for one edition.
     """
+
+    origin = ""
+    edition = ""
 
     def __init__(
         self, run: Run, *, consent: bool, scope: str, compacts_to: str, seconds: float
@@ -107,7 +114,7 @@ class Tool:
     async def call(self, context: ToolContext, arguments: dict[str, Any]) -> ToolResult:
         """Run the tool. Whatever goes wrong becomes a result that tells the model."""
         try:
-            fitting = msgspec.convert(arguments, self._arguments)
+            fitting = self.fit(arguments)
         except msgspec.ValidationError as error:
             schema = msgspec.json.encode(self.spec.parameters).decode()
             return ToolResult(
@@ -116,7 +123,7 @@ class Tool:
             )
         try:
             async with asyncio.timeout(self.seconds):
-                text = await self._run(context, **msgspec.structs.asdict(fitting))
+                text = await self._run(context, **fitting)
         except TimeoutError:
             return ToolResult(
                 text=f"{self.name} was ended: it took longer than {self.seconds:g} seconds.",
@@ -124,13 +131,20 @@ class Tool:
             )
         except ToolError as error:
             return ToolResult(text=str(error), failed=True)
+        except StorageError as error:
+            return ToolResult(text=f"{error.message} {error.next_step}".rstrip(), failed=True)
         except Exception as error:
             log.exception("the tool %s failed", self.name)
             return ToolResult(text=f"{self.name} failed: {type(error).__name__}.", failed=True)
-        if len(text) > LONGEST_RESULT:
-            cut = len(text) - LONGEST_RESULT
-            text = f"{text[:LONGEST_RESULT]}\n[… {cut:,} more characters were cut]"
-        return ToolResult(text=text)
+        return ToolResult(text=shortened(text))
+
+    def fit(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments as the tool's function takes them.
+
+        Raises:
+            msgspec.ValidationError: They do not fit.
+        """
+        return msgspec.structs.asdict(msgspec.convert(arguments, self._arguments))
 
     def check_template(self, template: str) -> None:
         """Make sure that a template names nothing but this tool's arguments, as plain `{fields}`.
@@ -183,14 +197,41 @@ class Registry:
             ValueError: A template is for no tool, or does not fit its tool.
         """
         self._tools = {tool.name: tool for tool in tools}
+        self._sources: dict[str, tuple[str, ...]] = {}
         self._compaction = compaction
         for name, template in compaction.items():
             if (found := self.get(name)) is None:
                 raise ValueError(f"there is no tool {name}; there are: {', '.join(self._tools)}")
             found.check_template(template)
 
+    def put(self, source: str, tools: Iterable[Tool]) -> None:
+        """Take the tools that a source, such as another program, has now, and drop those it had.
+
+        Raises:
+            ValueError: There is such a tool already, which no other may hide. None is taken.
+        """
+        had = self._sources.get(source, ())
+        others = {name: tool for name, tool in self._tools.items() if name not in had}
+        new: dict[str, Tool] = {}
+        for one in tools:
+            if one.name in others or one.name in new:
+                raise ValueError(f"there is a tool {one.name} already")
+            new[one.name] = one
+        self._tools = {**others, **new}
+        self._sources[source] = tuple(new)
+
+    def as_now(self) -> Registry:
+        """The tools as they are, whatever is put later: what was agreed to is what is run."""
+        now = Registry(compaction=NO_TEMPLATES)
+        now._tools, now._compaction = dict(self._tools), self._compaction
+        return now
+
     def __iter__(self) -> Iterator[Tool]:
         return iter(self._tools.values())
+
+    def add(self, tool: Tool) -> None:
+        """Let models have one more; the next request of each offers it."""
+        self._tools[tool.name] = tool
 
     def get(self, name: str) -> Tool | None:
         """The tool of that name, or None."""
@@ -209,8 +250,16 @@ class Registry:
     def scope(self, call: ToolCall) -> str:
         """What "always" means for a call: the tool, and the folder or the site it works in."""
         found = self.get(call.name)
+        if found is not None and found.edition:
+            return f"{call.name} as it is now ({found.edition})"
         where = str(call.arguments.get(found.scope, "")) if found and found.scope else ""
-        return f"{call.name} {_around(where)}" if where else call.name
+        around = _site if found and found.scope == "url" else _folder
+        return f"{call.name} {around(where)}" if where else call.name
+
+    def origin(self, call: ToolCall) -> str:
+        """Which other program runs a call; empty: this one."""
+        found = self.get(call.name)
+        return found.origin if found else ""
 
     def reference(self, call: ToolCall) -> str:
         """The one line that stands for an old result of a call."""
@@ -231,16 +280,26 @@ class Registry:
         return await found.call(context, call.arguments)
 
 
-def _around(where: str) -> str:
-    """The folder of a file, or the site of a page; of what is neither, the whole."""
-    if "://" not in where:
-        return str(Path(where).parent)
+def shortened(text: str, longest: int = LONGEST_RESULT) -> str:
+    """The beginning of a text of more than so many characters, and that it is no more than that."""
+    if len(text) <= longest:
+        return text
+    return f"{text[:longest]}\n[… {len(text) - longest:,} more characters were cut]"
+
+
+def _folder(path: str) -> str:
+    """The folder of a file; of a path that goes up again, the whole: it could lead anywhere."""
+    return path if ".." in Path(path).parts else str(Path(path).parent)
+
+
+def _site(url: str) -> str:
+    """The site of a page; of what is no address, the whole."""
     try:
-        site = urlsplit(where)
+        site = urlsplit(url)
     except ValueError:
-        return where
+        return url
     # The page's folder won't do: that of a site's first page would be every site.
-    return f"{site.scheme}://{site.netloc}" if site.netloc else where
+    return f"{site.scheme}://{site.netloc}" if site.scheme and site.netloc else url
 
 
 class _Fields(dict[str, Any]):

@@ -10,7 +10,7 @@ from engine.memory.meaning import Meaning
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from engine.embedding import Embedder
+    from engine.embedder import Embedder
     from engine.workers import Workers
     from storage.store import Store
 

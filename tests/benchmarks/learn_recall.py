@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from engine.embedding import Embedder
+    from engine.embedder import Embedder
 
 Matrix: TypeAlias = "NDArray[np.floating[Any]]"
 
@@ -158,7 +158,7 @@ def shelved(conversation: Conversation) -> tuple[Shelf, dict[str, int]]:
                 at=moment + place,
             )
             rows[turn["id"]] = shelf.index.add(entry)
-    shelf.topics.update(shelf.index)
+    shelf.settle()
     return shelf, rows
 
 

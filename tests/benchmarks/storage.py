@@ -47,7 +47,14 @@ LONG = 100_000
 def main() -> None:
     """Measure, and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--messages", type=int, default=1_000_000, help="to search through")
+    parser.add_argument(
+        "--store",
+        choices=["sqlite", "postgres"],
+        default="sqlite",
+        help="postgres: a server beside a file, with the same work",
+    )
+    parser.add_argument("--url", help="of a server, instead of the tests' own")
+    parser.add_argument("--messages", type=int, help="to search through; by default a million")
     parser.add_argument("--episodes", type=int, default=100_000)
     parser.add_argument("--vectors", type=int, default=100_000, help="of 384 dimensions")
     parser.add_argument("--runs", type=int, default=100, help="of each operation")
@@ -58,13 +65,18 @@ def main() -> None:
     if options.stream:
         print(asyncio.run(stream_growth(options.stream)))
         return
+    measured = measure
+    if options.store == "postgres":
+        from tests.benchmarks import storage_shared  # it imports this module
+
+        measured = storage_shared.measure
     if options.folder:
         options.folder.mkdir(parents=True, exist_ok=True)
-        figures = asyncio.run(measure(options, options.folder))
+        figures = asyncio.run(measured(options, options.folder))
     else:
         with tempfile.TemporaryDirectory() as folder:
-            figures = asyncio.run(measure(options, Path(folder)))
-    if options.json:
+            figures = asyncio.run(measured(options, Path(folder)))
+    if options.json or options.store == "postgres":
         print(json.dumps(figures, indent=2))
     else:
         for name, figure in figures.items():
@@ -77,7 +89,7 @@ async def measure(options: argparse.Namespace, folder: Path) -> Figures:
     figures |= await against_naive(folder, options.episodes, options.runs // 10)
     figures |= await appending(folder, options.runs * 3)
     figures |= await paging(folder, options.runs * 3)
-    figures |= await searching(folder, options.messages, options.runs)
+    figures |= await searching(folder, options.messages or 1_000_000, options.runs)
     figures |= await vectors(folder, options.vectors, options.runs)
     figures |= await loop_delay(folder)
     return figures

@@ -195,21 +195,26 @@ class Watched(Terminal):
         while (left := end - time.monotonic()) > 0:
             self._read(min(left, 0.1))
 
+    def megabytes(self) -> float:
+        """The memory that the program has."""
+        return float(psutil.Process(self.pid).memory_info().rss) / MEGABYTE
+
     def peak_megabytes(self) -> float:
         """The most memory that the program has had; what it has now where no system tells."""
         status = Path(f"/proc/{self.pid}/status")
         if status.exists() and (peak := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
             return int(peak[1]) * 1024 / MEGABYTE
-        return float(psutil.Process(self.pid).memory_info().rss) / MEGABYTE
+        return self.megabytes()
 
     def percent(self, seconds: float) -> float:
         """The share of a processor that the program uses while nobody does anything."""
-        before, begun = self._processor_seconds(), time.perf_counter()
+        before, begun = self.processor_seconds(), time.perf_counter()
         self.rest(seconds)
-        used = self._processor_seconds() - before
+        used = self.processor_seconds() - before
         return used / (time.perf_counter() - begun) * 100
 
-    def _processor_seconds(self) -> float:
+    def processor_seconds(self) -> float:
+        """What the program has used of a processor."""
         used = psutil.Process(self.pid).cpu_times()
         return float(used.user + used.system)
 
@@ -227,8 +232,8 @@ def scripted_app(folder: Path) -> Watched:
 def starting(home: Path, runs: int) -> dict[str, Any]:
     """From exec to a prompt that echoes, the memory that takes, and what is used at rest.
 
-    At rest is when the index for recall is made, in the background, of a million messages; until
-    then keys are typed.
+    At rest is when the index for recall is made, in the background, of a million messages; at the
+    next start it is there.
     """
     data = home / "many"
     data.mkdir(parents=True)
@@ -257,32 +262,42 @@ def starting(home: Path, runs: int) -> dict[str, Any]:
             begun = time.perf_counter()
             subprocess.run(argv, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
             seconds[name].append(time.perf_counter() - begun)
-    with commands["scrubjay"]() as terminal:
-        terminal.wait_for(PROMPT)
-        terminal.rest(1)
-        begun = time.perf_counter()
-        typed = []
-        for letter in LETTERS:
-            terminal.rest(APART)
-            typed.append(terminal.seconds_to(letter, letter))
-        while terminal.percent(2.0) > BUSY:
-            pass
-        indexed = time.perf_counter() - begun
-        idle = terminal.percent(IDLE)
-        peak = terminal.peak_megabytes()
+    first, again = (resting(commands["scrubjay"]) for _ in range(2))
     median = {name: statistics.median(found) for name, found in seconds.items()}
     return {
         "echo_ratio_to_bare": limited(median["scrubjay"] / median["bare"], 1.6),
         "peak_megabytes_at_echo": limited(statistics.median(peaks["scrubjay"]), 60, 1),
-        "idle_percent": limited(idle, 0.5),
-        "seconds_until_at_rest": round(indexed, 1),
-        "peak_megabytes_at_rest": round(peak, 1),
-        "key_p95_until_at_rest": round(p95(typed), 5),
+        "idle_percent": limited(max(first.pop("idle"), again.pop("idle")), 0.5),
+        **{f"{name}_first": figure for name, figure in first.items()},
+        **{f"{name}_again": figure for name, figure in again.items()},
         "peak_megabytes_bare": round(statistics.median(peaks["bare"]), 1),
         **{f"seconds_{name}": round(value, 4) for name, value in median.items()},
         "help_ratio": round(median["help"] / median["import_textual"], 2),
         "version_ratio": round(median["version"] / median["import_textual"], 2),
     }
+
+
+def resting(start: Callable[[], Watched]) -> dict[str, float]:
+    """What the program uses until it is at rest, typed into meanwhile, and then."""
+    with start() as terminal:
+        terminal.wait_for(PROMPT)
+        begun = time.perf_counter()
+        terminal.rest(1)
+        typed = []
+        for letter in LETTERS:
+            terminal.rest(APART)
+            typed.append(terminal.seconds_to(letter, letter))
+        terminal.keys(BACKSPACE * len(typed))  # or it would be a draft at the next start
+        while terminal.percent(2.0) > BUSY:
+            pass
+        return {
+            "seconds_until_at_rest": round(time.perf_counter() - begun, 1),
+            "processor_seconds_until_at_rest": round(terminal.processor_seconds(), 1),
+            "key_p95_until_at_rest": round(p95(typed), 5),
+            "idle": terminal.percent(IDLE),
+            "megabytes_at_rest": round(terminal.megabytes(), 1),
+            "peak_megabytes_at_rest": round(terminal.peak_megabytes(), 1),
+        }
 
 
 def typing(folder: Path) -> dict[str, Any]:

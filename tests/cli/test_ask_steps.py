@@ -15,9 +15,11 @@ import pytest
 
 from engine.config import ModelSettings, Settings
 from engine.engine import Engine
+from engine.events import AnswerDelta, Event, Notice
 from engine.llm.base import Chunk
 from storage.records import ToolCall
 from tests.embedded_weights import paths_under
+from tests.engine.support import running_engine
 from tests.scripted import INFO, ScriptedBackend
 from tui.command_line import ask
 from tui.command_line.arguments import parse
@@ -86,3 +88,19 @@ def test_a_call_that_needs_consent_is_told_and_not_run(
     assert out == "I will read it.\n"
     assert "wants to use read_file, which needs your consent" in err
     assert "Open the conversation" in err
+
+
+async def test_what_a_person_should_know_is_told_beside_the_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with running_engine(tmp_path, ScriptedBackend(["It is blue."])) as engine:
+
+        def warn(event: Event) -> None:
+            if isinstance(event, AnswerDelta):
+                engine.events.emit(Notice(text="attic is gone.", severity="warning"))
+
+        engine.events.subscribe(warn)
+        await ask.answer(engine, engine.send(None, "Which colour?"), streaming=True)
+    printed = capsys.readouterr()
+    assert printed.out == "It is blue.\n"
+    assert "attic is gone." in printed.err

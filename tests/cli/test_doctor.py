@@ -20,7 +20,7 @@ def test_an_empty_home_needs_nothing_done(scrubjay: Scrubjay) -> None:
     names = [line.split()[1] for line in examined.out.splitlines() if "→" not in line]
     assert names == [
         *("program", "terminal", "settings", "database", "ollama"),
-        *("runtime", "weights", "disk", "log"),
+        *("runtime", "weights", "plugins", "disk", "log"),
     ]
     assert "scrubjay models add smollm2-135m" in examined.out
     assert not scrubjay.paths.database_file.exists()
@@ -40,6 +40,7 @@ def test_what_works_is_told(scrubjay: Scrubjay, ollama_host: str) -> None:
         "ollama": "ok",
         "runtime": "ok",
         "weights": "ok",
+        "plugins": "ok",
         "disk": "ok",
         "log": "ok",
     }
@@ -119,6 +120,30 @@ def test_a_server_of_the_openai_kind_is_looked_at_when_one_is_set(
     assert "smollm2:135m" in found["text"]
     examined = scrubjay.run("doctor", "--json", SCRUBJAY_OPENAI_BASE_URL="http://127.0.0.1:1/v1")
     assert _problems(examined) == ["openai"]
+
+
+def test_each_model_host_is_looked_at(scrubjay: Scrubjay, ollama_host: str) -> None:
+    examined = scrubjay.run(
+        "doctor",
+        "--json",
+        SCRUBJAY_OLLAMA_HOST=ollama_host,
+        SCRUBJAY_OLLAMA_HOSTS="127.0.0.1:1",
+        SCRUBJAY_OPENAI_HOSTS=f"http://{ollama_host}/v1, http://127.0.0.1:2/v1 SOME_KEY",
+    )
+    assert _problems(examined) == ["ollama 127.0.0.1:1", "openai 127.0.0.1:2"]
+    found = {finding["name"]: finding["text"] for finding in examined.json}
+    assert ollama_host in found["ollama"]
+    assert "smollm2:135m" in found["openai"]
+
+
+def test_a_cluster_that_is_set_is_looked_at(scrubjay: Scrubjay) -> None:
+    nowhere = {"executor": "dask", "scheduler": "tcp://127.0.0.1:1"}
+    scrubjay.paths.settings_file.parent.mkdir(parents=True)
+    written = "\n".join(f'{key} = "{value}"' for key, value in nowhere.items())
+    scrubjay.paths.settings_file.write_text(f"[workers]\n{written}\n")
+    examined = scrubjay.run("doctor", "--json")
+    assert _problems(examined) == ["workers"]
+    assert "No Dask scheduler answers at tcp://127.0.0.1:1." in examined.out
 
 
 @pytest.mark.parametrize("folder", ["SCRUBJAY_DATA_DIR", "SCRUBJAY_STATE_DIR"])

@@ -88,3 +88,14 @@ def test_a_model_that_is_not_there_can_not_be_removed(scrubjay: Scrubjay) -> Non
 def test_the_models_of_a_server_are_listed(scrubjay: Scrubjay, ollama_host: str) -> None:
     listed = scrubjay.run("models", "list", "--json", OLLAMA_HOST=ollama_host)
     assert "ollama:smollm2:135m" in [model["ref"] for model in listed.json["ready"]]
+
+
+def test_it_is_told_which_server_has_a_model(scrubjay: Scrubjay, ollama_host: str) -> None:
+    both = {"OLLAMA_HOST": "127.0.0.1:1", "SCRUBJAY_OLLAMA_HOSTS": ollama_host}
+    listed = scrubjay.run("models", "list", "--json", **both)
+    [model] = [one for one in listed.json["ready"] if one["ref"] == "ollama:smollm2:135m"]
+    assert [host["name"] for host in model["hosts"]] == [ollama_host]
+    [line] = [
+        line for line in scrubjay.run("models", "list", **both).out.splitlines() if ":135m " in line
+    ]
+    assert f"on {ollama_host}" in line

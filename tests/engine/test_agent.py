@@ -300,3 +300,35 @@ async def test_name_and_job_are_known_in_the_third_run_and_not_in_another_sessio
         assert "I work as an engineer." in same
         assert "Ada" not in other
         assert "engineer" not in other
+
+
+async def test_two_calls_under_one_id_are_decided_on_their_own(tmp_path: Path) -> None:
+    asks = [
+        calls(
+            ("same", "read_file", {"path": "a"}),
+            ("same", "read_file", {"path": "b"}),
+            ("x" * 5000, "read_file", {"path": "b"}),
+            ("", "read_file", {"path": "b"}),
+        )
+    ]
+    async with agent_over(tmp_path, asks, ["Done."]) as (agent, _, backend):
+        result = await agent.run("Read!")
+        ids = [call.id for call in result.pending_tool_calls]
+        assert len(set(ids)) == 4
+        assert all(0 < len(i) < 100 for i in ids)
+        yes, no = Decision(approve=True), Decision(approve=False)
+        decisions = {ids[0]: yes} | dict.fromkeys(ids[1:], no)
+        await agent.run("", session_id=result.session_id, tool_confirmations=decisions)
+        told = [message.content for message in backend.requests[1].messages[-4:]]
+        assert told[0] == "content of a"
+        assert all("did not allow" in text for text in told[1:])
+
+
+async def test_an_id_that_was_decided_on_is_asked_about_again(tmp_path: Path) -> None:
+    async with agent_over(tmp_path, [reads("a")], [reads("a")]) as (agent, _, _):
+        first = await agent.run("Read!")
+        (call,) = first.pending_tool_calls
+        yes = {call.id: Decision(approve=True)}
+        second = await agent.run("", session_id=first.session_id, tool_confirmations=yes)
+        assert second.status == "pending"
+        assert second.pending_tool_calls[0].id != call.id

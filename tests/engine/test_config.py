@@ -67,6 +67,32 @@ def test_a_bad_file_is_refused_with_the_place_of_the_mistake(
     assert str(file) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('comand = "x"', r"line 4: \[mcp\.servers\.b\] has no 'comand'\. Perhaps command is meant"),
+        ("command = 3", r"line 4: \[mcp\.servers\.b\] command is 3, and must be a text"),
+        ('command = "x"\nargs = ["a", 3]', "line 5: .*args is .*must be a list of texts"),
+        ('command = "x"\nenv = { A = 3 }', r"line 5: \[mcp\.servers\.b\] env\.A is 3"),
+        ('command = "x"\ncall_seconds = 0', "line 5: .*call_seconds is 0.*a number above 0"),
+        ("enabled = false", "line 3: .*either a command or a url"),
+        ('command = "x"\nurl = "http://x"', "line 4: .*either a command or a url"),
+        ('url = "ftp://x"', r"line 4: \[mcp\.servers\.b\] url: .*neither http nor https"),
+        ('url = "http://x"\nargs = ["x"]', "line 4: .*args and env belong to a command"),
+        ('command = "x"\nheaders = { A = "b" }', "line 4: .*headers belong to a url"),
+        ('command = "x"\n[mcp.servers.c__d]\ncommand = "x"', "line 5: .*'c__d' names no server"),
+        ('command = "x"\n[mcp]\nallow = ["forget"]', "line 6: .*“remember” or “research”"),
+    ],
+)
+def test_a_mistake_with_a_server_is_told_with_its_name(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f'[mcp.servers.a]\ncommand = "x"\n[mcp.servers.b]\n{text}\n')
+    with pytest.raises(SettingsError, match=says):
+        load_settings(file, {})
+
+
 def test_a_bad_variable_is_refused_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="SCRUBJAY_MODEL_TEMPERATURE='hot'"):
         load_settings(tmp_path / "none", {"SCRUBJAY_MODEL_TEMPERATURE": "hot"})
@@ -87,6 +113,11 @@ def test_a_variable_must_fit_as_a_line_of_the_file_must(
 ) -> None:
     with pytest.raises(SettingsError, match=f"SCRUBJAY_{name}=.*{says}"):
         load_settings(tmp_path / "none", {f"SCRUBJAY_{name}": written})
+
+
+def test_a_table_is_no_business_of_a_variable(tmp_path: Path) -> None:
+    variables = {"SCRUBJAY_MCP_SERVERS": "x", "SCRUBJAY_CONTEXT_COMPACTION": "y"}
+    assert load_settings(tmp_path / "none", variables) == Settings()
 
 
 def test_a_variable_can_hold_a_list_or_leave_open(tmp_path: Path) -> None:

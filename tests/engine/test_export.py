@@ -70,7 +70,7 @@ async def page_of(store: Store, *said: str, title: str = "Birds") -> Page:
 async def written(store: Store, session_id: str, format: str) -> str:
     library = Library(store, Events())
     session = await library.session(session_id)
-    return "".join([piece async for piece in export.pieces(library, session, format)])
+    return "".join([piece async for piece in export.BUILT_IN[format].pieces(library, session)])
 
 
 async def test_markdown_becomes_elements(store: Store) -> None:
@@ -117,7 +117,7 @@ async def test_nothing_that_was_said_can_act_or_load(store: Store, text: str) ->
             assert re.match(r"(https?:|mailto:|#)", attributes["href"] or "")
             assert attributes["rel"] == "noopener noreferrer"
     policy = dict(page.tags[[tag for tag, _ in page.tags].index("meta") + 1][1])
-    assert policy["content"] == "default-src 'none'; style-src 'unsafe-inline'"
+    assert policy["content"] == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     assert "\x1b" not in page.words
     assert "\x00" not in page.words
 
@@ -174,7 +174,7 @@ SESSION = Session(id="0" * 24 + "abcdef12", title="", created_at=1_700_000_000, 
 )
 def test_a_file_is_called_by_day_title_and_id(title: str, name: str) -> None:
     session = msgspec.structs.replace(SESSION, title=title)
-    found = export.file_name(session, "html")
+    found = export.file_name(session, export.BUILT_IN["html"])
     assert re.fullmatch(rf"2023-11-1[45]-{name}-abcdef12\.html", found)
 
 
@@ -193,5 +193,5 @@ def test_what_is_wanted_may_be_said_in_part(
         (f"html {tmp_path}", "html", r"untitled-abcdef12\.html"),
     ):
         found, file = export.wanted(argument, SESSION)
-        assert found == format
+        assert found.name == format
         assert re.search(ending + "$", str(file)), argument

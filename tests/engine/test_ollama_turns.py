@@ -11,10 +11,12 @@ import pytest
 from engine.config import ContextSettings, MemorySettings, ModelSettings, OllamaSettings, Settings
 from engine.engine import Engine
 from engine.events import AnswerDelta
+from engine.images import images_in
 from storage.records import Finish, Role
 from storage.store import Store
 from tests.embedded_weights import paths_under
 from tests.engine.support import Watch
+from tests.images import png
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -55,6 +57,21 @@ async def test_a_question_is_answered(tmp_path: Path, ollama_host: str) -> None:
         assert answer.usage is not None
         assert answer.usage.prompt_tokens
         assert answer.usage.eval_tokens
+
+
+async def test_a_model_without_eyes_says_so_and_keeps_the_image(
+    tmp_path: Path, ollama_host: str
+) -> None:
+    (tmp_path / "photo.png").write_bytes(png(64, 48))
+    async with asking(tmp_path / "home", ollama_host) as engine:
+        text = await engine.attach("What is in @photo.png?", tmp_path)
+        turn = await engine.send(None, text)
+        answer = await turn.wait()
+        assert answer.failure is not None
+        assert answer.failure.kind == "unseeing"
+        assert answer.failure.message == f"{MODEL} can't see images."
+        [image] = images_in(turn.question.content)
+        assert await engine.library.image(image.sha256) == png(64, 48)
 
 
 async def test_stop_keeps_the_partial_and_frees_the_server(

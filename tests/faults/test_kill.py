@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import psutil
 
 from tests.terminal.app import (
+    ESCAPE,
     LONG_QUESTION,
     PROMPT,
     QUIT,
+    RETRY,
     answer_on,
     ask,
     grown,
@@ -78,6 +80,41 @@ def test_a_model_process_that_crashes_mid_answer_is_told_and_the_next_question_w
         text = terminal.wait_for(is_over)
         assert answer_on(text)
         assert PROMPT in text
+
+
+def test_a_model_process_that_the_system_kills_for_its_memory_is_told_as_that(
+    tmp_path: Path,
+) -> None:
+    with scrubjay(tmp_path) as terminal:
+        ask(terminal, LONG_QUESTION)
+        terminal.wait_for(grown(10))
+        terminal.kill(signal.SIGKILL, MODEL_PROCESS)
+        text = terminal.wait_for("✖")
+        assert "ran out of memory" in " ".join(answer_on(text).split())
+        assert len(answer_on(text).partition("✖")[0].split()) >= 10
+        terminal.keys(RETRY)
+        terminal.wait_for(lambda text: grown(5)(text) and "✖" not in text)
+
+
+def test_a_model_process_that_is_stopped_freezes_no_key_and_is_replaced(tmp_path: Path) -> None:
+    with scrubjay(tmp_path, SCRUBJAY_MODEL_MAX_TOKENS="80") as terminal:
+        ask(terminal, LONG_QUESTION)
+        terminal.wait_for(grown(10))
+        terminal.kill(signal.SIGSTOP, MODEL_PROCESS)
+        terminal.keys("still")
+        terminal.wait_for("│ still")
+        terminal.keys(ESCAPE)
+        assert grown(10)(terminal.wait_for("stopped · ctrl.r answers again"))
+        terminal.keys(RETRY)
+        terminal.wait_for(is_over)
+        _, alive = psutil.wait_procs(
+            [process for process in terminal.left_behind() if _is_stopped(process)], timeout=10
+        )
+        assert alive == []
+
+
+def _is_stopped(process: psutil.Process) -> bool:
+    return process.status() == psutil.STATUS_STOPPED
 
 
 def test_a_closed_terminal_leaves_no_process_behind(tmp_path: Path) -> None:

@@ -240,7 +240,13 @@ async def test_a_check_finds_damage(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"hello, I am a shopping list" * 100, b"{}", os.urandom(9000), b"\0" * 5000]
+    "content",
+    [
+        pytest.param(b"hello, I am a shopping list" * 100, id="a list"),
+        pytest.param(b"{}", id="JSON"),
+        pytest.param(os.urandom(9000), id="anything"),
+        pytest.param(b"\0" * 5000, id="nothing"),
+    ],
 )
 async def test_what_is_no_database_is_left_alone(path: Path, content: bytes) -> None:
     path.parent.mkdir()

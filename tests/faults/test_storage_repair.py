@@ -191,6 +191,21 @@ async def test_leaves_are_saved_though_what_links_them_is_gone(path: Path, metho
             assert [message.position for message in page] == list(range(100))
 
 
+async def test_images_come_along_with_the_questions_that_show_them(path: Path, method: str) -> None:
+    ids = await fill(path)
+    async with await Store.open(path) as store:
+        sha256 = await store.images.keep(b"a jay " * 3_000)
+        text = f"![jay.png, 3×4, 18 kB](image:{sha256})"
+        shown = await store.messages.append(ids[0], role=Role.USER, content=text)
+    damage(path, [1])
+    into = path.with_name("new.db")
+    await repair(path, into)
+    async with await Store.open(into) as store:
+        assert await store.images.get(sha256) == b"a jay " * 3_000
+        await store.messages.strike(shown.id, content="")
+        assert await store.images.get(sha256) is None
+
+
 async def test_even_without_a_header_the_pages_are_read(path: Path, method: str) -> None:
     await fill(path)
     damage(path, [1])

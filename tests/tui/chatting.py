@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from textual.pilot import Pilot
 
+    from engine.llm.base import Backend
     from storage.records import Message, Session
 
 
@@ -69,11 +70,24 @@ class Chat(NamedTuple):
         await self.until(lambda: self.screen.query(Transcript))
 
     async def still(self) -> None:
-        """Wait until the screen has not changed for a while."""
+        """Wait until the screen has not changed for a while, and nobody works on a change."""
         before = ""
-        while (now := self.text) != before:
+        while (now := self.text) != before or self._reading:
             before = now
             await self.pilot.pause(0.1)
+
+    @property
+    def _reading(self) -> bool:
+        return any(w.group in ("figures", "vitals") and not w.is_finished for w in self.app.workers)
+
+    async def open(self, session_id: str) -> None:
+        """Show a kept conversation, and wait until that has given the focus to the composer."""
+        self.screen.open(session_id)
+        await self.until(lambda: self.session_id == session_id and not self._opening)
+
+    @property
+    def _opening(self) -> bool:
+        return any(w.group == "open" and not w.is_finished for w in self.app.workers)
 
     async def say(self, text: str) -> None:
         """Write something and send it."""
@@ -102,7 +116,7 @@ def settings(theme: str = "scrubjay-dark") -> Settings:
 @asynccontextmanager
 async def chatting(
     folder: Path,
-    backend: ScriptedBackend | None = None,
+    backend: Backend | None = None,
     *,
     size: tuple[int, int] = (120, 40),
     chosen: Settings | None = None,

@@ -33,6 +33,7 @@ class Watched(app.ScrubjayApp):
         searching = [job.name for job in self.engine.pool.jobs()]
         print("LOADED", *sorted(sys.modules), file=sys.__stdout__)
         print("SEARCHING", *searching, file=sys.__stdout__)
+        print("PLUGINS", *self.engine.plugins.found, file=sys.__stdout__)
         self.exit()
 
 app.ScrubjayApp = Watched
@@ -41,7 +42,17 @@ app.run(Settings(), find_paths())
 
 SIDEBAR = "\x02"
 
-HEAVY = {"ollama", "numpy", "tiktoken", "httpx", "pydantic", "psutil", "pygments", "markdown_it"}
+HEAVY = {
+    "psycopg",
+    "ollama",
+    "numpy",
+    "tiktoken",
+    "httpx",
+    "pydantic",
+    "psutil",
+    "pygments",
+    "markdown_it",
+}
 
 
 def test_nothing_heavy_is_loaded_and_no_model_is_looked_for_before_the_first_frame(
@@ -56,11 +67,13 @@ def test_nothing_heavy_is_loaded_and_no_model_is_looked_for_before_the_first_fra
         check=True,
         timeout=60,
     )
-    lines = [line for line in done.stdout.splitlines() if line.startswith(("LOADED", "SEARCHING"))]
+    kinds = ("LOADED", "SEARCHING", "PLUGINS")
+    lines = [line for line in done.stdout.splitlines() if line.startswith(kinds)]
     told = {line.split()[0]: line.split()[1:] for line in lines}
     assert "textual" in told["LOADED"]
     assert HEAVY & {module.partition(".")[0] for module in told["LOADED"]} == set()
-    assert told["SEARCHING"] == []
+    assert not {"importlib.metadata", "engine.plugins"} & set(told["LOADED"])
+    assert told["SEARCHING"] == told["PLUGINS"] == []
 
 
 def test_a_database_that_can_not_be_opened_is_told_in_words_with_an_exit_code(

@@ -206,7 +206,7 @@ async def test_a_file_that_can_not_be_attached_is_named_and_the_question_goes_ba
     async with chatting(tmp_path) as chat:
         await chat.ready()
         await chat.say("What is on @jay.png")
-        await chat.until_shown("jay.png is not text")
+        await chat.until_shown("jay.png is neither text nor an image")
         assert chat.composer.text == "What is on @jay.png"
         assert chat.session_id is None
 

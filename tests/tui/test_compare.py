@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 from msgspec import structs
-from pytest_textual_snapshot import SVGImageExtension  # type: ignore[import-untyped]
 
 from engine.config import ToolSettings
 from engine.consent import Decision
 from engine.llm.base import Chunk, ModelError, ModelInfo
 from storage.records import ToolCall
 from tests.scripted import INFO, ScriptedBackend
-from tests.tui.chatting import FIRST_AT, Chat, chatting, settings
+from tests.tui.chatting import Chat, chatting, settings
+from tests.tui.picturing import SIZES, assert_same, pictures, stop_the_clock
 from tui.screens import compare
 from tui.screens.compare import CompareScreen
 from tui.screens.consent import ConsentScreen
@@ -104,6 +103,7 @@ async def test_the_second_model_waits_for_the_first_and_the_newest_stays(tmp_pat
         (["enter"], "one"),
         (["tab", "enter"], "two"),
         (["tab", "tab", "enter"], "one"),
+        (["shift+tab", "enter"], "two"),
     ],
 )
 async def test_the_answer_that_is_chosen_goes_on(
@@ -263,29 +263,24 @@ async def test_a_model_that_is_not_there_is_not_compared_and_nothing_is_lost(
         assert backend.asked == []
 
 
-@pytest.mark.parametrize("theme", ["scrubjay-dark", "scrubjay-light"])
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+@pytest.mark.parametrize("size", SIZES)
 async def test_it_looks_as_it_did(
-    size: tuple[int, int],
-    theme: str,
-    tmp_path: Path,
-    snapshot: SnapshotAssertion,
-    monkeypatch: pytest.MonkeyPatch,
+    size: str, tmp_path: Path, snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(time, "time", lambda: FIRST_AT)
+    stop_the_clock(monkeypatch)
     figures = ["24 tok/s", "first token 410 ms", "24 tokens"]
     monkeypatch.setattr(compare, "_figures", lambda _usage: figures)  # times are the machine's
     never = asyncio.Event()
     first = "Air scatters **short** waves most:\n\n- blue is short,\n- red is long."
     second = "Because of *Rayleigh* scattering, "
     backend = Pair([first], [second, never])
-    async with chatting(tmp_path, backend, size=size, chosen=settings(theme)) as chat:
+    async with chatting(tmp_path, backend, size=SIZES[size]) as chat:
         await chat.ready()
         await chat.say("/compare scripted:raven Why is the sky blue?")
         await chat.until_shown("Rayleigh")
         await chat.still()
         one, two = (answer.query_one(Transcript).region for answer in shown(chat)._answers)
-        assert (one.y == two.y) == (size[0] >= compare.WIDE)
-        picture = chat.app.export_screenshot(title="scrubjay")
+        assert (one.y == two.y) == (SIZES[size][0] >= compare.WIDE)
+        taken = await pictures(chat)
         never.set()
-    assert picture == snapshot(extension_class=SVGImageExtension)
+    assert_same(taken, snapshot)

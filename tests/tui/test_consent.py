@@ -173,6 +173,18 @@ async def test_a_hostile_call_is_shown_as_text(tmp_path: Path) -> None:
         assert "\x1b" not in chat.text
 
 
+async def test_nothing_hides_in_what_is_agreed_to(tmp_path: Path) -> None:
+    url = "https://ex\u0430mple.org/caf\u00e9?a\u200bb\u00a0c\u3164"
+    call = ToolCall(id="1", name="fetch_page", arguments={"url": url})
+    backend = able([Chunk(tool_calls=(call,))])
+    async with chatting(tmp_path, backend, chosen=chosen(tmp_path)) as chat:
+        await chat.ready()
+        await chat.say("Fetch it")
+        await asked(chat)
+        assert "https://ex‹430›mple.org/café?a‹200B›b‹A0›c‹3164›" in chat.text
+        assert "every fetch_page https://ex‹430›mple.org" in chat.text
+
+
 async def test_a_question_that_waits_in_line_moves_behind_the_tools(tmp_path: Path) -> None:
     asks = Chunk(tool_calls=(ToolCall(id="1", name="calculator", arguments={"expression": "6*7"}),))
     release = asyncio.Event()

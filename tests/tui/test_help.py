@@ -43,7 +43,7 @@ async def test_every_described_binding_of_every_pane_is_listed(tmp_path: Path) -
         chat.screen.query_one(Inspector).tab = "Memory"
         await chat.until(lambda: chat.screen.query(MemoryPanel))
         await opened(chat)
-        text = listed(chat)
+        text = " ".join(listed(chat).split())
         panes = (Composer, type(chat.transcript), SessionList, Inspector, MemoryPanel)
         for cls in (ChatScreen, *panes):
             for binding in Binding.make_bindings(cls.BINDINGS):
@@ -61,6 +61,18 @@ async def test_a_key_that_a_pane_gave_another_meaning_is_listed_with_that_one_on
         assert re.search(r"^ +↑ +Line up; on the first", listed(chat), re.MULTILINE)
         assert not re.search(r"^ +↑ +Cursor up$", listed(chat), re.MULTILINE)
         assert re.search(r"^ +shift\+↑ +Cursor up select$", listed(chat), re.MULTILINE)
+
+
+async def test_what_has_no_room_in_a_line_goes_on_under_its_own_column(tmp_path: Path) -> None:
+    async with chatting(tmp_path, size=(80, 24)) as chat:
+        await chat.ready()
+        await chat.pilot.press("f1")
+        await chat.until_shown("Tokens, memory")
+        lines = listed(chat).splitlines()
+        at = next(number for number, line in enumerate(lines) if "Tokens, memory" in line)
+        column = lines[at].index("Tokens, memory")
+        assert not lines[at + 1][:column].strip()
+        assert lines[at + 1][column] != " "
 
 
 async def test_every_slash_command_is_listed(tmp_path: Path) -> None:

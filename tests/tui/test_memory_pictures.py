@@ -1,19 +1,13 @@
-"""Pictures of the Memory tab and its dialogs, at three sizes, dark and light.
-
-`pytest tests/tui/test_memory_pictures.py --snapshot-update` keeps new ones; look at them before.
-"""
+"""Pictures of the Memory tab and its dialogs, at three sizes, dark and light."""
 
 from __future__ import annotations
 
-import time
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_textual_snapshot import SVGImageExtension  # type: ignore[import-untyped]
 
-from tests.tui.chatting import FIRST_AT, Chat, chatting, keep_talk, settings
-from tui.widgets import status_line
+from tests.tui.chatting import Chat, chatting, keep_talk
+from tests.tui.picturing import SIZES, assert_same, pictures, stop_the_clock
 from tui.widgets.inspector import Inspector
 from tui.widgets.memory_panel import MemoryPanel
 
@@ -25,15 +19,10 @@ if TYPE_CHECKING:
 
     from tui.widgets.rows import Row
 
-SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
-THEMES = ("scrubjay-dark", "scrubjay-light")
-
 
 @pytest.fixture(autouse=True)
 def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time of day is in the pictures, and the speed of an answer."""
-    monkeypatch.setattr(time, "time", lambda: FIRST_AT + 7_200)
-    monkeypatch.setattr(status_line, "time", SimpleNamespace(monotonic=lambda: 0.0))
+    stop_the_clock(monkeypatch)
     # What differs from machine to machine stays out of the picture.
     monkeypatch.setattr(MemoryPanel, "_stored", nothing)
     monkeypatch.setattr(MemoryPanel, "_used", nothing)
@@ -85,24 +74,23 @@ async def fill(chat: Chat) -> None:
     panel.scroll_home(animate=False)
 
 
-@pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_tab_looks_as_it_did(
-    size: str, theme: str, tmp_path: Path, snapshot: SnapshotAssertion
+    size: str, tmp_path: Path, snapshot: SnapshotAssertion
 ) -> None:
-    async with chatting(tmp_path, size=SIZES[size], chosen=settings(theme)) as chat:
+    async with chatting(tmp_path, size=SIZES[size]) as chat:
         await chat.ready()
         await fill(chat)
-        await chat.still()
-        picture = chat.app.export_screenshot(title="scrubjay")
-    assert picture == snapshot(extension_class=SVGImageExtension)
+        taken = await pictures(chat)
+    assert_same(taken, snapshot)
 
 
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("key", ["e", "d"])
 async def test_the_dialogs_look_as_they_did(
-    key: str, tmp_path: Path, snapshot: SnapshotAssertion
+    key: str, size: str, tmp_path: Path, snapshot: SnapshotAssertion
 ) -> None:
-    async with chatting(tmp_path, size=SIZES["80x24"]) as chat:
+    async with chatting(tmp_path, size=SIZES[size]) as chat:
         await chat.ready()
         await fill(chat)
         panel = chat.screen.query_one(MemoryPanel)
@@ -110,6 +98,5 @@ async def test_the_dialogs_look_as_they_did(
         panel.move_to(job.id)
         await chat.pilot.press(key)
         await chat.until(lambda: chat.app.screen is not chat.screen)
-        await chat.still()
-        picture = chat.app.export_screenshot(title="scrubjay")
-    assert picture == snapshot(extension_class=SVGImageExtension)
+        taken = await pictures(chat)
+    assert_same(taken, snapshot)

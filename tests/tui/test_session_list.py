@@ -16,7 +16,8 @@ from storage.records import Role, Session
 from tests.engine.support import running_engine
 from tests.scripted import ScriptedBackend
 from tests.tui.panes import heard, lines, shown, until
-from tui.widgets.session_list import PAGE, SessionList, SessionRows
+from tui.widgets.session_list import SessionList
+from tui.widgets.session_listing import PAGE, SessionRows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -20,6 +20,22 @@ exit codes:
   143  ended by a signal (128 and its number); what had come of an answer is kept
 """
 
+
+class _Formats(tuple[str, ...]):
+    """The forms of an exported conversation; those of plugins are looked up when one is said."""
+
+    __slots__ = ()
+
+    def __contains__(self, name: object) -> bool:
+        if super().__contains__(name):
+            return True
+        from tui.command_line.plugins import exporters
+
+        return name in exporters()
+
+
+FORMATS = _Formats(("markdown", "json", "html"))
+
 MEMORIES = ("fact", "episode", "skill")
 """The kinds of memories."""
 
@@ -68,10 +84,13 @@ def build_parser() -> argparse.ArgumentParser:
     _add_recall(commands)
     _add_memory(commands)
     _add_models(commands)
+    _add_mcp(commands)
+    _add_plugins(commands)
     _add_stats(commands)
     backup = commands.add_parser("backup", help="copy all conversations to a file")
     backup.add_argument("file", metavar="FILE", help="a new file")
     _add_purge(commands)
+    _add_storage(commands)
     doctor = commands.add_parser(
         "doctor",
         help="check terminal, settings, database, models and disk",
@@ -85,6 +104,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="first save what can be read of a damaged database into a new one, and keep the old;"
         " close every other Scrubjay before",
     )
+    desktop = commands.add_parser(
+        "desktop",
+        help="put Scrubjay into the desktop's menu, or take it out",
+        description="Put Scrubjay into the desktop's menu, with its icon, or take it out. It\n"
+        "opens in the desktop's own terminal. For desktops that follow freedesktop.org.",
+    )
+    desktop.add_argument("action", choices=("install", "uninstall"))
     completions = commands.add_parser(
         "completions",
         help="print what a shell needs to complete this command line",
@@ -229,7 +255,12 @@ def _add_sessions(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     export.add_argument("session", nargs="?", help=SESSION)
     export.add_argument("--all", action="store_true", help="every conversation, a file each")
-    export.add_argument("--format", choices=("markdown", "json", "html"), default="markdown")
+    export.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="markdown",
+        help="markdown by default; plugins may have more",
+    )
     export.add_argument(
         "-o",
         "--output",
@@ -354,6 +385,46 @@ def _add_models(commands: argparse._SubParsersAction[_Parser]) -> None:
     remove.add_argument("model", help="its name")
 
 
+def _add_mcp(commands: argparse._SubParsersAction[_Parser]) -> None:
+    mcp = commands.add_parser(
+        "mcp",
+        help="let other programs search and recall; list the servers of tools used here",
+        description="Speak the Model Context Protocol on standard input and output, for a program\n"
+        "that starts this command: it may search and read conversations, and recall.",
+        epilog=CODES,
+    )
+    mcp.set_defaults(action="serve")
+    actions = mcp.add_subparsers(title="actions", metavar="ACTION")
+    serve = actions.add_parser("serve", help="the same as no action")
+    for parser, default in ((mcp, ()), (serve, argparse.SUPPRESS)):
+        parser.add_argument(
+            "--allow",
+            type=partial(_kinds, ("remember", "research")),
+            default=default,
+            metavar="WHAT,...",
+            help="let the program remember or research, too",
+        )
+    lister = actions.add_parser(
+        "list", help="the servers in the settings: whether they start, and what they offer"
+    )
+    lister.set_defaults(action="list")
+    lister.add_argument("--json", action="store_true", help="print them as JSON")
+
+
+def _add_plugins(commands: argparse._SubParsersAction[_Parser]) -> None:
+    plugins = commands.add_parser("plugins", help="list what installed packages add")
+    actions = plugins.add_subparsers(
+        title="actions", metavar="ACTION", dest="action", required=True
+    )
+    lister = actions.add_parser(
+        "list",
+        help="every plugin, what it adds, and why one is skipped",
+        description="Every plugin, what it adds, and why one is skipped. Install one with pip,\n"
+        "where Scrubjay is installed. The exit code is 1 when one is skipped.",
+    )
+    lister.add_argument("--json", action="store_true", help="print them as JSON")
+
+
 def _add_stats(commands: argparse._SubParsersAction[_Parser]) -> None:
     stats = commands.add_parser("stats", help="what answers cost: tokens by day, model and session")
     stats.add_argument("--limit", type=_positive, default=20, metavar="N", help="at most N of each")
@@ -398,6 +469,24 @@ def _add_purge(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     purge.add_argument("-y", "--yes", action="store_true", help="don't ask")
     purge.add_argument("--json", action="store_true", help="print what came of it as JSON")
+
+
+def _add_storage(commands: argparse._SubParsersAction[_Parser]) -> None:
+    storage = commands.add_parser("storage", help="move everything to a server, or back to a file")
+    kinds = storage.add_subparsers(metavar="COMMAND", dest="what", required=True)
+    copy = kinds.add_parser(
+        "copy",
+        help="copy everything from one store to an empty one",
+        description="Copy everything that is kept: from the file on this machine to a PostgreSQL\n"
+        "server, back, or from one to another. What broke off goes on when the same is asked\n"
+        "again. In the end both are compared, by the numbers of their rows and by checksums.\n"
+        "Quit Scrubjay everywhere before. The copy is used once [storage] url names it.",
+        epilog=CODES,
+    )
+    place = "a file, or postgresql://user@host/database"
+    copy.add_argument("--from", dest="source", required=True, metavar="STORE", help=place)
+    copy.add_argument("--to", dest="target", required=True, metavar="STORE", help=place)
+    copy.add_argument("--json", action="store_true", help="print numbers and checksums as JSON")
 
 
 def _day(text: str) -> float:

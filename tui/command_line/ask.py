@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine.events import AnswerDelta, AnswerEnded, Event, ModelChanged
+from engine.events import AnswerDelta, AnswerEnded, Event, ModelChanged, Notice
 from engine.research.outcome import STATE, outcome_of
 from storage.records import Finish, Usage
-from tui.command_line.console import CommandError, Exit, Progress, complain, say_json, write
+from tui.command_line.console import CommandError, Exit, Progress, complain, say_json, tell, write
 from tui.command_line.running import opened
 from tui.command_line.sessions import find
 
@@ -141,6 +141,9 @@ async def answer(
                 last = "\n"
             case ModelChanged(state="fetching", detail=detail, share=share):
                 progress.show(detail, share)
+            case Notice(text=text, severity="warning" | "error"):
+                progress.end()
+                tell(text)
             case _:
                 pass
 

@@ -261,7 +261,9 @@ class Chat:
         decisions: dict[str, Decision] = {}
         for call in calls:
             arguments = msgspec.json.encode(call.arguments).decode()
-            tell(f"The model wants to use {call.name} with {arguments}")
+            origin = self._engine.tools.origin(call)
+            where = f" of the server {origin}" if origin else ""
+            tell(f"The model wants to use {call.name}{where} with {arguments}")
             scope = self._engine.tools.scope(call)
             ask(f"Allow it? y, n, or always (every {scope} in this conversation): ")
             said = await self._lines.fresh()
@@ -373,8 +375,8 @@ class Chat:
     async def do_export(self, argument: str) -> None:
         """Write the conversation to a file."""
         session = await self._engine.library.session(self._known())
-        format, file = export.wanted(argument, session)
-        await save(export.pieces(self._engine.library, session, format), file, replace=False)
+        exporter, file = export.wanted(argument, session, await self._engine.exporters())
+        await save(exporter.pieces(self._engine.library, session), file, replace=False)
         tell(f"Wrote {file}.")
 
     async def do_import_file(self, name: str) -> None:

@@ -36,10 +36,11 @@ def doctor(options: argparse.Namespace, paths: Paths) -> int:
     if options.json:
         say_json(findings)
     else:
+        width = max(len(finding.name) for finding in findings)
         for finding in findings:
-            say(f"{MARKS[finding.state]} {finding.name:<9} {finding.text}")
+            say(f"{MARKS[finding.state]} {finding.name:<{width}} {finding.text}")
             if finding.next_step:
-                say(f"  {'':<9} → {finding.next_step}")
+                say(f"  {'':<{width}} → {finding.next_step}")
     amiss = any(finding.state is State.PROBLEM for finding in findings)
     return Exit.FAILED if amiss else Exit.DONE
 
@@ -72,7 +73,7 @@ def _terminal() -> Finding:
             next_step="Set LANG to a UTF-8 locale, such as C.UTF-8.",
         )
     size = shutil.get_terminal_size()
-    text = f"{kind}, {size.columns}×{size.lines}, {os.environ.get('COLORTERM') or '256 colours'}"
+    text = f"{kind}, {size.columns}×{size.lines}, {_colours(kind)}"
     if size.columns < SMALLEST[0] or size.lines < SMALLEST[1]:
         return Finding(
             name="terminal",
@@ -80,4 +81,25 @@ def _terminal() -> Finding:
             text=text,
             next_step=f"The screen is made for {SMALLEST[0]}×{SMALLEST[1]} and more.",
         )
+    if os.environ.get("NO_COLOR"):
+        return Finding(
+            name="terminal", state=State.NOTE, text=text, next_step="For colours, unset NO_COLOR."
+        )
+    if text.endswith("16 colours"):
+        return Finding(
+            name="terminal",
+            state=State.NOTE,
+            text=text,
+            next_step="If it shows more of them, set COLORTERM to truecolor.",
+        )
     return Finding(name="terminal", state=State.OK, text=text)
+
+
+def _colours(kind: str) -> str:
+    """What the screen will be drawn in, as Rich decides it."""
+    if os.environ.get("NO_COLOR"):
+        return "without colours"
+    named = os.environ.get("COLORTERM", "").strip().lower()
+    if named in ("truecolor", "24bit"):
+        return "truecolor"
+    return "256 colours" if kind.endswith("256color") or kind == "xterm-kitty" else "16 colours"

@@ -11,9 +11,11 @@ from tui.command_line.running import opened
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from engine.config import Paths, Settings
     from engine.llm.base import ModelInfo
+    from engine.llm.hosts import Host
 
 
 async def models(options: argparse.Namespace, settings: Settings, paths: Paths) -> int:
@@ -41,12 +43,13 @@ async def models(options: argparse.Namespace, settings: Settings, paths: Paths) 
 async def _list(settings: Settings, paths: Paths, *, as_objects: bool) -> None:
     async with opened(settings, paths) as engine:
         ready = await engine.models.listing()
+        hosts = await engine.models.hosts()
     names = {info.name for info in ready if info.provider == "embedded"}
     to_be_had = [known for known in catalog.KNOWN.values() if known.name not in names]
     if as_objects:
         say_json(
             {
-                "ready": [_object(info) for info in ready],
+                "ready": [_object(info, _places(info, hosts)) for info in ready],
                 "known": [
                     {
                         "name": known.name,
@@ -64,14 +67,25 @@ async def _list(settings: Settings, paths: Paths, *, as_objects: bool) -> None:
     say("Ready to answer:" if ready else "No model is ready to answer yet.")
     for info in ready:
         size = f"{info.size_bytes / 1e9:.1f} GB" if info.size_bytes else ""
-        say(f"  {info.ref:<36} {info.parameters or '':>6}  {size:>8}  {info.note}".rstrip())
+        where = [
+            f"on {host.name}{' (loaded)' if place.loaded else ''}"
+            for host, place in _places(info, hosts)
+        ]
+        told = ", ".join([*where, *filter(None, [info.note])])
+        say(f"  {info.ref:<36} {info.parameters or '':>6}  {size:>8}  {told}".rstrip())
     say("\nTo be had with `scrubjay models add NAME`:")
     for known in to_be_had:
         size = f"{known.size_bytes / 1e9:.1f} GB"
         say(f"  {known.name:<36} {known.parameters:>6}  {size:>8}  {known.licence}. {known.note}")
 
 
-def _object(info: ModelInfo) -> dict[str, Any]:
+def _places(info: ModelInfo, hosts: Sequence[Host]) -> list[tuple[Host, ModelInfo]]:
+    """The servers that have a model, and what they tell of it."""
+    there = [host for host in hosts if host.kind == info.provider and host.reachable]
+    return [(host, place) for host in there if (place := host.info(info.name))]
+
+
+def _object(info: ModelInfo, places: Sequence[tuple[Host, ModelInfo]]) -> dict[str, Any]:
     return {
         "ref": info.ref,
         "provider": info.provider,
@@ -83,6 +97,7 @@ def _object(info: ModelInfo) -> dict[str, Any]:
         "window": info.window,
         "capabilities": sorted(info.capabilities),
         "loaded": info.loaded,
+        "hosts": [{"name": host.name, "loaded": place.loaded} for host, place in places],
         "note": info.note,
     }
 

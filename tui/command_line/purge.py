@@ -65,6 +65,11 @@ async def purge(options: argparse.Namespace, settings: Settings, paths: Paths) -
         )
     else:
         _told(purged, copies, size, seconds)
+    if settings.storage.url:
+        tell(
+            "The server's log, its free pages and its backups may hold words of it for a while:"
+            " they are its keeper's."
+        )
     if not clean:
         complain(
             "Another Scrubjay still reads the database, so its log holds words of what was purged.",

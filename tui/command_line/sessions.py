@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from engine.config import Paths, Settings
+    from engine.export import Exporter
     from engine.imports import Report
     from engine.library import Library
     from storage.records import SearchHit, Session
@@ -56,9 +57,9 @@ async def sessions(options: argparse.Namespace, settings: Settings, paths: Paths
                 _found(await library.search(query, limit=options.limit), as_objects=options.json)
             case "show":
                 session = await find(library, options.session)
-                await _put_out(export.pieces(library, session, "markdown"))
+                await _put_out(export.BUILT_IN["markdown"].pieces(library, session))
             case "export":
-                await _export(library, options)
+                await _export(library, (await engine.exporters())[options.format], options)
             case "import":
                 return await _import(library, options)
             case "delete":
@@ -180,9 +181,8 @@ def _found(hits: Sequence[SearchHit], *, as_objects: bool) -> None:
             say(f"  {snippet}")
 
 
-async def _export(library: Library, options: argparse.Namespace) -> None:
+async def _export(library: Library, exporter: Exporter, options: argparse.Namespace) -> None:
     """Write one conversation, or all of them into a folder."""
-    format = options.format
     if options.all == bool(options.session):
         raise CommandError(
             "It is not clear what to export.",
@@ -192,11 +192,11 @@ async def _export(library: Library, options: argparse.Namespace) -> None:
     output = Path(options.output) if options.output else None
     if not options.all:
         session = await find(library, options.session)
-        pieces = export.pieces(library, session, format)
+        pieces = exporter.pieces(library, session)
         if output is None:
             await _put_out(pieces)
             return
-        file = output / export.file_name(session, format) if output.is_dir() else output
+        file = output / export.file_name(session, exporter) if output.is_dir() else output
         await save(pieces, file, replace=options.force)
         complain(f"Wrote {file}.")
         return
@@ -216,8 +216,8 @@ async def _export(library: Library, options: argparse.Namespace) -> None:
     with Progress() as progress:
         total = (await library.figures()).sessions or 1
         async for session in _all(library, archived=True):
-            file = output / export.file_name(session, format)
-            await save(export.pieces(library, session, format), file, replace=options.force)
+            file = output / export.file_name(session, exporter)
+            await save(exporter.pieces(library, session), file, replace=options.force)
             written += 1
             progress.show(f"{written:,} conversations", min(written / total, 1.0))
     complain(f"Wrote {written:,} conversations into {output}.")

@@ -40,7 +40,8 @@ class ArticleScreen(Dialog[None]):
         about = " · ".join(filter(None, [article.source, article.author, article.url]))
         with Vertical() as box:
             box.border_title = "Article"
-            box.border_subtitle = "o opens it in the browser · escape closes"
+            opens = "o opens it in the browser · " if self._is_on_the_web else ""
+            box.border_subtitle = f"{opens}escape closes"
             with VerticalScroll():
                 yield Static(
                     Content.assemble(
@@ -52,9 +53,14 @@ class ArticleScreen(Dialog[None]):
                     )
                 )
 
+    @property
+    def _is_on_the_web(self) -> bool:
+        return self._article.url.startswith(("http://", "https://"))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only web pages open in the browser."""
+        return self._is_on_the_web if action == "browse" else True
+
     def action_browse(self) -> None:
-        """Open its address, if that is one of the web."""
-        if self._article.url.startswith(("http://", "https://")):
-            self.app.open_url(self._article.url)
-        else:
-            self.notify("Only web pages open in the browser.", markup=False)
+        """Open its address."""
+        self.app.open_url(self._article.url)

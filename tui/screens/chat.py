@@ -5,59 +5,49 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from msgspec import structs
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
-from textual.screen import Screen
 
 from engine.arenas import share_arenas
 from engine.events import (
     AnswerEnded,
     Event,
     Notice,
+    ServersChanged,
     SessionChanged,
     SessionDeleted,
     SettingsChanged,
 )
-from engine.library import UNREAD, tags_of
-from engine.llm.base import ModelError
-from engine.memory.memories import Kept
-from engine.parameters import PERSONAS, ParameterError, changed, in_words, personas
+from engine.library import UNREAD
+from engine.mcp.texts import prompt_commands, wanted_prompt
 from storage.errors import StorageError
-from storage.records import Role
+from tui.actions.answers import AnswerActions
+from tui.actions.comparing import CompareActions
+from tui.actions.links import LinkActions
+from tui.actions.memory import MemoryActions
+from tui.actions.models import ModelActions
+from tui.actions.servers import ServerActions
+from tui.actions.sessions import SessionActions
 from tui.bindings import named
 from tui.commands import SLASH, read_slash, run
-from tui.harmless import visible
-from tui.remembering import Remembering
+from tui.telling import tell
 from tui.widgets.composer import Composer
 from tui.widgets.conversation import Conversation
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-    from typing import Literal
+    from collections.abc import Awaitable, Callable
 
     from textual import events
     from textual.app import ComposeResult
 
     from engine.config import Settings
     from engine.engine import Engine
-    from engine.memory.memories import Kind
-    from engine.parameters import Parameters
-    from storage.articles import Article
-    from storage.records import Message
     from tui.transcript.events import (
-        Asked,
-        CitationOpened,
-        Copied,
-        LinkOpened,
-        LinksListed,
         LoadFailed,
-        RetryRequested,
     )
     from tui.widgets.inspector import Inspector
     from tui.widgets.session_list import SessionList
@@ -84,7 +74,15 @@ def _key(
     return Binding(keys, action, name, tooltip=words, show=show, priority=priority)
 
 
-class ChatScreen(Screen[None]):
+class ChatScreen(
+    AnswerActions,
+    CompareActions,
+    ModelActions,
+    MemoryActions,
+    SessionActions,
+    LinkActions,
+    ServerActions,
+):
     """Where everything happens. Dialogs open over it."""
 
     BINDINGS: ClassVar[list[BindingType]] = named(
@@ -105,6 +103,7 @@ class ChatScreen(Screen[None]):
             _key("ctrl+f", "find", "Find", "Find words in this conversation", show=False),
             _key("f2", "rename", "Rename", "Give the conversation another title", show=False),
             _key("ctrl+p", "app.command_palette", "Menu", "Everything by name", priority=True),
+            _key("f8", "hosts", "Hosts", "Where models run, and how fast", show=False),
             _key("f9", "settings", "Settings", "Everything that can be set", show=False),
             _key("f1", "help", "Help", "Every key and command"),
             _key("question_mark", "help", "Help", "Every key and command", show=False),
@@ -115,16 +114,11 @@ class ChatScreen(Screen[None]):
     AUTO_FOCUS = "Composer"
 
     def __init__(self, engine: Engine) -> None:
-        super().__init__()
-        self._engine = engine
+        super().__init__(engine)
         self._unsubscribe: Callable[[], None] | None = None
         self._settled = False
         self._sessions: SessionList | None = None
         self._inspector: Inspector | None = None
-        self._remembering = Remembering(self, engine)
-        self._deleted: list[str | Message | Kept] = []
-        """What can be undone, the last one last: sessions (by id) and messages that were taken
-        away in this run, and memories that were written."""
 
         settings = engine.settings.ui
         self._set_panes = {"sidebar": settings.sidebar, "inspector": settings.inspector}
@@ -146,9 +140,7 @@ class ChatScreen(Screen[None]):
     def on_mount(self) -> None:
         """Listen to the engine; leave everything slow until the first frame is there."""
         self.conversation = self.query_one(Conversation)
-        self.query_one(Composer).commands = [
-            (f"{name} {command.takes}".rstrip(), command.help) for name, command in SLASH.items()
-        ]
+        self._offer_commands()
         self._unsubscribe = self._engine.events.subscribe(self._hear)
         self.call_after_refresh(self.set_timer, FIRST_REST, self._settle)
 
@@ -160,24 +152,37 @@ class ChatScreen(Screen[None]):
     async def _settle(self) -> None:
         self._settled = True
         await self.conversation.settle()
+        if not self.is_attached:  # the user has quit meanwhile
+            return
         self._arrange()
         self.set_timer(SECOND_REST, self._find_model)
+
+    def _offer_commands(self) -> None:
+        self.query_one(Composer).commands = [
+            *((f"{name} {one.takes}".rstrip(), one.help) for name, one in SLASH.items()),
+            *prompt_commands(self._engine.servers),
+        ]
 
     def _find_model(self) -> None:
         share_arenas()
         self._engine.models.find()
+        self._engine.elsewhere.begin()
+        self._engine.servers.start()
+        self.run_worker(self._engine.plugins.load(), group="plugins")
         if self._engine.settings.memory.recall:
             self._engine.load_memory()
 
     def _hear(self, event: Event) -> None:
         match event:
             case Notice(text=text, severity=severity):
-                self._say(text, severity)
+                tell(self, text, severity)
             case AnswerEnded(message=message) if message.session_id != self._session_id:
                 self.run_worker(self._mark_unread(message.session_id, True), group="unread")
+            case ServersChanged():
+                self._offer_commands()
             case SettingsChanged(settings=settings):
                 self._follow(settings)
-            case SessionDeleted(session_id=session_id):
+            case SessionDeleted(session_id=session_id, elsewhere=False):
                 self._deleted.append(session_id)
             case SessionChanged(session=session) if session.id in self._deleted:
                 self._deleted.remove(session.id)
@@ -197,15 +202,6 @@ class ChatScreen(Screen[None]):
         if settings.memory.recall:
             self._engine.load_memory()
         self._tell_session()
-
-    def _say(self, text: str, severity: str = "information") -> None:
-        known: dict[str, Literal["information", "warning", "error"]] = {
-            "warning": "warning",
-            "error": "error",
-        }
-        level = known.get(severity, "information")
-        timeout = 4 if level == "information" else 12
-        self.notify(visible(text), severity=level, timeout=timeout, markup=False)
 
     # Panes
 
@@ -302,349 +298,11 @@ class ChatScreen(Screen[None]):
         """Go to the inspector; hide it from there."""
         self._toggle("inspector")
 
-    def action_stop(self) -> None:
-        """Stop the answer; what has come of it stays."""
-        self.run_worker(self.conversation.stop(), group="stop")
-
-    def action_allow(self) -> None:
-        """Decide on the tool calls that wait for consent."""
-        self.run_worker(self.conversation.decide(), group="allow")
-
     def action_back(self) -> None:
         """Close what lies over the conversation, and go and write."""
         for name in self._wanted:
             self._close_overlay(name)
         self.conversation.composer.focus()
-
-    def action_retry(self) -> None:
-        """Answer the last question again."""
-        self.run_worker(self.conversation.retry(), group="retry")
-
-    def action_retry_with(self, ref: str = "") -> None:
-        """Answer the last question again with another model; show the models if none is named."""
-        if ref:
-            self.run_worker(self.conversation.retry(ref), group="retry")
-            return
-        from tui.screens.model_picker import ModelPicker
-
-        def chosen(ref: str | None) -> None:
-            if ref:
-                self.action_retry_with(ref)
-
-        picker = ModelPicker(self._engine.models, once="Answer again with")
-        self.app.push_screen(picker, chosen)
-
-    def action_compare(self, written: str = "") -> None:
-        """Let two models answer: the last question, or the one written behind `REF`."""
-        if written:
-            self.run_worker(self._compare(written), group="send")
-            return
-        from tui.screens.model_picker import ModelPicker
-
-        def chosen(ref: str | None) -> None:
-            if ref:
-                self.action_compare(ref)
-
-        picker = ModelPicker(self._engine.models, once="Compare with")
-        self.app.push_screen(picker, chosen)
-
-    async def _compare(self, written: str) -> None:
-        conversation = self.conversation
-        ref, *rest = written.split(maxsplit=1)
-        question = "".join(rest)
-        if conversation.answering:
-            self._say("An answer is being written; stop it first.", "warning")
-            return
-        try:
-            own = await self._engine.models.described(self._own_model)
-            other = await self._engine.models.described(ref)
-        except ModelError as error:
-            conversation.composer.give_back(f"/compare {written}")
-            self._say(f"{error.failure.message} {error.failure.next_step}", "error")
-            return
-        if question and not await conversation.send(question):
-            return
-        asked = await conversation.last_question()
-        if asked is None:
-            self._say("There is no question yet; write one behind the model.")
-            return
-        from tui.screens.compare import CompareScreen
-
-        def keep(message: Message | None) -> None:
-            if message is not None:
-                self.run_worker(conversation.bring_back(message), group="retry")
-
-        refs = (own.ref, other.ref)
-        self.app.push_screen(CompareScreen(self, self._engine, asked, refs), keep)
-
-    def action_go_on(self) -> None:
-        """Let the last answer go on where it was stopped."""
-        self.run_worker(self.conversation.go_on(), group="retry")
-
-    async def action_edit_last(self) -> None:
-        """Ask the last question in other words."""
-        if question := await self.conversation.last_question():
-            self.conversation.edit(question)
-        else:
-            self._say("There is no question to edit yet.")
-
-    async def action_take_back(self) -> None:
-        """Take the last question back, and its answer with it."""
-        if question := await self.conversation.last_question():
-            await self._take_back(question)
-        else:
-            self._say("There is no question to take back yet.")
-
-    async def _take_back(self, message: Message) -> None:
-        if await self.conversation.take_back(message):
-            self._deleted.append(message)
-            self._say("Took it back, with what followed. /undo brings it back.")
-
-    async def action_find(self, text: str = "") -> None:
-        """Find words in the conversation."""
-        await self.conversation.find(text)
-
-    async def action_pin(self) -> None:
-        """Pin the last message, or let it go."""
-        await self.conversation.pin()
-
-    def action_copy_answer(self) -> None:
-        """Copy the last answer as it was written."""
-        last = self.conversation.last
-        if last is None or last.role is not Role.ASSISTANT or not last.content:
-            self._say("There is no answer to copy yet.")
-            return
-        self.app.copy_to_clipboard(last.content)
-        self._say("Copied the last answer.")
-
-    async def action_export(self, wanted: str = "") -> None:
-        """Write the conversation to a file: Markdown, or the format that is named."""
-        from engine import export
-
-        session = self.conversation.session
-        if session is None:
-            self._say("There is nothing to export.")
-            return
-        format, file = export.wanted(wanted, session)
-        try:
-            await export.save(export.pieces(self._engine.library, session, format), file)
-        except FileExistsError:
-            self._say(f"{file} is there already; name another after /export.", "warning")
-        except OSError as error:
-            self._say(f"{file} can't be written: {error.strerror}.", "error")
-        except StorageError as error:
-            self.conversation.report(error)
-        else:
-            self._say(f"Exported to {file.absolute()}")
-
-    def action_import_file(self, name: str = "") -> None:
-        """Take in conversations from a file; the Workers tab shows how far it has come."""
-        if name:
-            self._engine.import_file(Path(name).expanduser())
-        else:
-            self.conversation.composer.put("/import ")
-            self.conversation.composer.focus()
-
-    def action_research(self, question: str = "") -> None:
-        """Look a question up everywhere at once; what happens is seen in the inspector."""
-        if question:
-            self.run_worker(self.conversation.research(question), group="send")
-        else:
-            self.conversation.composer.put("/research ")
-            self.conversation.composer.focus()
-
-    def action_remember(self, text: str = "") -> None:
-        """Remember something; ask what, if nothing is said."""
-        if text:
-            self.run_worker(self._remember(text), group="memories")
-        else:
-            self._remembering.write("fact", self._remember)
-
-    def action_skill(self, written: str = "") -> None:
-        """Teach a skill, `NAME: HOW`; ask how it is done, if only its name is said."""
-        name, _, how = (part.strip() for part in written.partition(":"))
-        if name and how:
-            self.run_worker(self._remember(how, name, "skill"), group="memories")
-        else:
-            remember = partial(self._remember, kind="skill")
-            self._remembering.write("skill", remember, name=name)
-
-    async def _remember(self, text: str, name: str = "", kind: Kind = "fact") -> None:
-        kept = await self._remembering.remember(
-            text, kind=kind, name=name, session_id=self._session_id
-        )
-        if kept is not None:
-            self._deleted.append(kept)
-
-    def action_forget(self, text: str = "") -> None:
-        """Forget what fits, if that is meant."""
-        if text:
-            self.run_worker(self._remembering.forget_matching(text), group="memories")
-        else:
-            self.conversation.composer.put("/forget ")
-            self.conversation.composer.focus()
-
-    async def action_recall(self, wanted: str = "") -> None:
-        """Let this conversation remember, or not; if neither is said, the other way round."""
-        if wanted not in ("", "on", "off"):
-            self._say("/recall on, or /recall off.", "warning")
-            return
-        on = wanted == "on" if wanted else not self._recalls
-        recall = None if on == self._engine.settings.memory.recall else on
-        parameters = structs.replace(self.conversation.parameters, recall=recall)
-        await self.conversation.set_parameters(parameters)
-        self._tell_session()
-        self.refresh_bindings()
-        self._say(
-            "This conversation remembers again."
-            if on
-            else "Nothing is brought back from memory in this conversation. /recall on ends that."
-        )
-
-    def action_rename(self, title: str = "") -> None:
-        """Give the conversation another title; ask for it if none is given."""
-        session = self.conversation.session
-        if session is None:
-            self._say("A conversation gets its title with its first message.")
-        elif title:
-            self.run_worker(self._rename(session.id, title), group="rename")
-        else:
-            from tui.screens.rename import RenameScreen
-
-            def rename(title: str | None) -> None:
-                if title:
-                    self.action_rename(title)
-
-            self.app.push_screen(RenameScreen(session.title), rename)
-
-    async def _rename(self, session_id: str, title: str) -> None:
-        try:
-            await self._engine.library.rename(session_id, title)
-        except StorageError as error:
-            self.conversation.report(error)
-
-    async def action_delete(self) -> None:
-        """Take the conversation out of the list; it can be brought back."""
-        session = self.conversation.session
-        if session is None:
-            self._say("There is nothing to delete.")
-            return
-        try:
-            for turn in reversed(self._engine.turns(session.id)):
-                await turn.stop()
-            await self._engine.library.delete(session.id)
-        except StorageError as error:
-            self.conversation.report(error)
-            return
-        self._say(f"Deleted “{session.title}”. /undo brings it back.")
-
-    async def action_undo(self) -> None:
-        """Bring back what was deleted or taken back last; forget what was remembered since."""
-        if not self._deleted:
-            self._say("Nothing was deleted in this run.")
-            return
-        last = self._deleted[-1]
-        if isinstance(last, Kept):
-            self._deleted.pop()
-            await self._remembering.take_back(last)
-            return
-        if not isinstance(last, str):
-            self._deleted.pop()
-            await self.conversation.open(last.session_id)
-            await self.conversation.bring_back(last)
-            return
-        try:
-            session = await self._engine.library.restore(last)
-        except StorageError as error:
-            self.conversation.report(error)
-            return
-        self.open(session.id)
-
-    def action_tag(self, tag: str = "") -> None:
-        """Put a tag on the conversation, or take it off; `tag:NAME` in a search finds it."""
-        session = self.conversation.session
-        if session is None:
-            self._say("A conversation can be tagged once it has begun.")
-        elif tag:
-            self.run_worker(self._tag(session.id, tag), group="tag")
-        else:
-            tags = ", ".join(tags_of(session))
-            self._say(f"Its tags: {tags}." if tags else "/tag NAME puts a tag on it.")
-
-    async def _tag(self, session_id: str, tag: str) -> None:
-        try:
-            session = await self._engine.library.tag(session_id, tag)
-        except StorageError as error:
-            self.conversation.report(error)
-        else:
-            tags = ", ".join(tags_of(session))
-            self._say(f"Its tags: {tags}." if tags else "It has no tags now.")
-
-    def action_choose_model(self, ref: str = "") -> None:
-        """Choose which model answers from now on; show those that there are if none is named."""
-        if ref:
-            self.run_worker(self._choose(ref), group="model", exclusive=True)
-        else:
-            from tui.screens.model_picker import ModelPicker
-
-            def chosen(ref: str | None) -> None:
-                if ref:
-                    self.run_worker(self.conversation.use_model(ref), group="model")
-
-            self.app.push_screen(ModelPicker(self._engine.models), chosen)
-
-    async def _choose(self, ref: str) -> None:
-        try:
-            info = await self._engine.models.choose(ref)
-        except ModelError as error:
-            self._say(f"{error.failure.message} {error.failure.next_step}", "error")
-        else:
-            await self.conversation.use_model(ref)
-            self._say(f"{info.ref} answers from now on.")
-
-    def action_set(self, written: str = "") -> None:
-        """Set a parameter of this conversation, `NAME VALUE`; show them all if none is named."""
-        name, _, value = written.partition(" ")
-        if name:
-            self._set(name, value)
-            return
-        from tui.screens.parameters import ParametersScreen
-
-        def keep(parameters: Parameters | None) -> None:
-            if parameters is not None:
-                self._keep_parameters(parameters)
-
-        known = personas(self._engine.paths.config_dir)
-        self.app.push_screen(ParametersScreen(self.conversation.parameters, known), keep)
-
-    def _set(self, name: str, value: str) -> None:
-        try:
-            parameters = changed(self.conversation.parameters, name, value)
-        except ParameterError as error:
-            self._say(str(error), "warning")
-        else:
-            self._keep_parameters(parameters)
-
-    def _keep_parameters(self, parameters: Parameters) -> None:
-        self.run_worker(self.conversation.set_parameters(parameters), group="parameters")
-        self._say(
-            f"Here: {in_words(parameters)}." if in_words(parameters) else "As in the settings."
-        )
-
-    def action_persona(self, name: str = "") -> None:
-        """Let this conversation have a persona, or `none`; show those that there are."""
-        folder = self._engine.paths.config_dir / PERSONAS
-        known = personas(self._engine.paths.config_dir)
-        if name == "none" or name in known:
-            self._set("persona", "" if name == "none" else name)
-        elif name:
-            there = f"There are {', '.join(known)}." if known else "There is none yet."
-            file = folder / f"{name}.md"
-            self._say(f"There is no persona {name!r}. {there} {file} would make it.", "warning")
-        elif known:
-            self._say(f"/persona NAME, of {', '.join(known)}; /persona none for no other.")
-        else:
-            self._say(f"No persona is written yet. Its instructions go into {folder}/NAME.md.")
 
     def action_change_theme(self, name: str = "") -> None:
         """Change the colours, and keep them; show the themes if none is named."""
@@ -653,7 +311,19 @@ class ChatScreen(Screen[None]):
         elif name in self.app.available_themes:
             self.app.theme = name
         else:
-            self._say(f"There is no theme {name!r}.", "warning")
+            tell(self, f"There is no theme {name!r}.", "warning")
+
+    def action_hosts(self) -> None:
+        """Show where models run."""
+        from tui.screens.hosts import HostsScreen
+
+        self.app.push_screen(HostsScreen(self._engine.models))
+
+    def action_privacy(self) -> None:
+        """Show what leaves this computer."""
+        from tui.screens.privacy import PrivacyScreen
+
+        self.app.push_screen(PrivacyScreen(self._engine))
 
     def action_settings(self, words: str = "") -> None:
         """Show everything that can be set, or what has these words."""
@@ -682,21 +352,6 @@ class ChatScreen(Screen[None]):
                 return True
 
     @property
-    def _own_model(self) -> str | None:
-        session = self.conversation.session
-        return session.model if session else None
-
-    @property
-    def _recalls(self) -> bool:
-        own = self.conversation.parameters.recall
-        return self._engine.settings.memory.recall if own is None else own
-
-    @property
-    def _session_id(self) -> str | None:
-        session = self.conversation.session
-        return session.id if session else None
-
-    @property
     def _in_conversation(self) -> bool:
         return self.focused is not None and self.conversation in self.focused.ancestors
 
@@ -714,12 +369,14 @@ class ChatScreen(Screen[None]):
     def on_composer_submitted(self, message: Composer.Submitted) -> None:
         """Do a command, or send the text."""
         slash = read_slash(message.text)
-        if slash is None:
+        if wanted := wanted_prompt(self._engine.servers, message.text):
+            self.run_worker(self._put_prompt(wanted), group="prompt")
+        elif slash is None:
             self.run_worker(self.conversation.send(message.text), group="send")
         elif slash.command is None:
             self.conversation.composer.give_back(message.text)
             text = f"There is no command {slash.word}. To send it as it is, put a blank before it."
-            self._say(text, "warning")
+            tell(self, text, "warning")
         else:
             self.call_later(run, self, slash.command, slash.argument)
 
@@ -768,84 +425,6 @@ class ChatScreen(Screen[None]):
         """Show where something was said."""
         self.open(message.session_id, message.position)
 
-    def on_transcript_retry_requested(self, message: RetryRequested) -> None:
-        """Answer again; only the last answer can be replaced."""
-        last = self.conversation.last
-        if last is not None and message.message.id == last.id:
-            self.action_retry()
-        else:
-            self._say("Only the last answer can be given again.")
-
-    async def on_transcript_asked(self, message: Asked) -> None:
-        """Do it."""
-        match message.what:
-            case "edit":
-                self.conversation.edit(message.message)
-            case "go_on":
-                self.action_go_on()
-            case "take_back":
-                await self._take_back(message.message)
-            case "pin":
-                await self.conversation.pin(message.message)
-            case _:
-                step = -1 if message.what == "previous" else 1
-                await self.conversation.show_alternative(message.message, step)
-
-    def on_transcript_copied(self, message: Copied) -> None:
-        """Confirm it, for nothing else shows it."""
-        self._say(f"Copied {message.what}.")
-
-    def on_transcript_link_opened(self, message: LinkOpened) -> None:
-        """Open an address of the web in the browser; show any other."""
-        self._open_link(message.address)
-
-    def _open_link(self, address: str) -> None:
-        if address.startswith(("https://", "http://", "mailto:")):
-            self.app.open_url(address)
-            self._say(f"Opening {address}")
-        else:
-            self._say(f"Not opened, because it is no address of the web: {address}")
-
-    def on_transcript_links_listed(self, message: LinksListed) -> None:
-        """Let the reader choose one."""
-        self.run_worker(self._list_links(message), group="links", exclusive=True)
-
-    async def _list_links(self, message: LinksListed) -> None:
-        from tui.screens.links import LinksScreen
-
-        cited = await self._citations(message.message)
-
-        def opened(chosen: str | int | None) -> None:
-            if isinstance(chosen, int):
-                self._read(cited[chosen])
-            elif chosen:
-                self._open_link(chosen)
-
-        self.app.push_screen(LinksScreen(message.links, cited), opened)
-
-    def on_transcript_citation_opened(self, message: CitationOpened) -> None:
-        """Show the article that the number stands for."""
-        self.run_worker(self._open_citation(message), group="links", exclusive=True)
-
-    async def _open_citation(self, message: CitationOpened) -> None:
-        cited = await self._citations(message.message)
-        if message.number in cited:
-            self._read(cited[message.number])
-        else:
-            self._say(f"No article has the number {message.number}.", "warning")
-
-    async def _citations(self, message: Message) -> Mapping[int, Article]:
-        try:
-            return await self._engine.library.citations(message.id)
-        except StorageError as error:
-            self.conversation.report(error)
-            return {}
-
-    def _read(self, article: Article) -> None:
-        from tui.screens.article import ArticleScreen
-
-        self.app.push_screen(ArticleScreen(article))
-
     def on_transcript_load_failed(self, message: LoadFailed) -> None:
         """Say why there are gaps."""
-        self._say(f"Messages could not be read: {message.error}", "error")
+        tell(self, f"Messages could not be read: {message.error}", "error")

@@ -29,6 +29,7 @@ from storage.errors import StorageError
 from storage.records import Finish, Role
 from tui.figures import duration
 from tui.harmless import visible
+from tui.telling import tell, tell_error
 from tui.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from engine.engine import Engine
     from storage.records import Message, Usage
-    from tui.screens.chat import ChatScreen
+    from tui.actions.base import ChatBase
 
 WIDE = 100
 """From so many columns on, the answers stand beside each other."""
@@ -157,7 +158,7 @@ class CompareScreen(ModalScreen["Message | None"]):
     AUTO_FOCUS = "Transcript"
 
     def __init__(
-        self, chat: ChatScreen, engine: Engine, question: Message, refs: tuple[str, str]
+        self, chat: ChatBase, engine: Engine, question: Message, refs: tuple[str, str]
     ) -> None:
         super().__init__()
         self._chat = chat
@@ -214,7 +215,7 @@ class CompareScreen(ModalScreen["Message | None"]):
             await self._answer(second)
             await self._until_idle()
         except StorageError as error:
-            self._chat.conversation.report(error)
+            tell_error(self, error)
             self.dismiss(None)
         self._current = None
         self._show_keys()
@@ -291,7 +292,7 @@ class CompareScreen(ModalScreen["Message | None"]):
         if self._beginning:
             return
         if not chosen.messages:
-            self.notify("It has not answered yet.", timeout=3)
+            tell(self, "It has not answered yet.")
         elif chosen is self._current or chosen is self._newest:
             self.dismiss(None)  # it is shown already, and may go on
         else:
@@ -328,7 +329,7 @@ class CompareScreen(ModalScreen["Message | None"]):
     def refuse(self, told: Told) -> None:
         """What would change the conversation waits until one answer is kept."""
         told.stop()
-        self.notify("Keep one of the answers first.", timeout=3)
+        tell(self, "Keep one of the answers first.")
 
 
 def _is_whole(messages: Sequence[Message], ref: str) -> bool:

@@ -11,8 +11,9 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from engine.consent import Decision
-from tui.harmless import visible
+from tui.harmless import exact, visible
 from tui.screens.dialog import Dialog
+from tui.widgets.fields import Field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,11 +49,16 @@ class ConsentScreen(Dialog[dict[str, Decision]]):
 
     AUTO_FOCUS = "VerticalScroll"
 
-    def __init__(self, calls: Sequence[ToolCall], scopes: Sequence[str]) -> None:
+    def __init__(
+        self, calls: Sequence[ToolCall], scopes: Sequence[str], origins: Sequence[str]
+    ) -> None:
         super().__init__()
         self._calls = calls
         self._scopes = scopes
         """What "always" would mean for each call, in words."""
+
+        self._origins = origins
+        """Which other program runs each call; empty: this one."""
 
         self._decisions: dict[str, Decision] = {}
         self._armed = False
@@ -64,7 +70,7 @@ class ConsentScreen(Dialog[dict[str, Decision]]):
             with VerticalScroll():
                 yield Static(id="call", markup=False)
             yield Static(id="keys", markup=False)
-            yield Input(placeholder="Why not? The model is told. Enter denies.")
+            yield Field(placeholder="Why not? The model is told. Enter denies.")
 
     def on_mount(self) -> None:
         """Show the first call; take no answer before it can have been read."""
@@ -79,14 +85,20 @@ class ConsentScreen(Dialog[dict[str, Decision]]):
         return self._calls[len(self._decisions)]
 
     def _show(self) -> None:
-        call, scope = self._call, self._scopes[len(self._decisions)]
+        call, place = self._call, len(self._decisions)
+        scope, origin = self._scopes[place], self._origins[place]
         arguments = msgspec.json.format(msgspec.json.encode(call.arguments), indent=2).decode()
         self.query_one("#call", Static).update(
-            Content.assemble((visible(call.name), "bold"), "\n", visible(arguments))
+            Content.assemble(
+                (visible(call.name), "bold"),
+                (f"  by the server {visible(origin)}" if origin else "", "$text-warning"),
+                "\n",
+                exact(arguments),
+            )
         )
         keys = {
             "y": "allow once",
-            "a": f"allow every {visible(scope)} in this conversation",
+            "a": f"allow every {exact(scope)} in this conversation",
             "n": "deny",
             "esc": "decide later",
         }

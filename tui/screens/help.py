@@ -12,6 +12,8 @@ from textual.widgets import Input, Static
 from tui.bindings import keys_of
 from tui.commands import COMMANDS
 from tui.screens.dialog import Dialog
+from tui.widgets.fields import Field
+from tui.widgets.figures import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,25 +67,35 @@ class HelpScreen(Dialog[None]):
     def __init__(self, screen: Screen[Any]) -> None:
         super().__init__()
         self._entries = [*_bindings(screen), *_commands()]
+        self._fitting = self._entries
 
     def compose(self) -> ComposeResult:
         """A search field over the list."""
         with Vertical() as box:
             box.border_title = "Help"
             box.border_subtitle = "type to search · up and down scroll · escape closes"
-            yield Input(placeholder="Search for a key or a word")
+            yield Field(placeholder="Search for a key or a word")
             with VerticalScroll(can_focus=False):
                 yield Static(_listed(self._entries), id="entries")
+
+    def on_resize(self) -> None:
+        """Break the lines anew, once the list has its width."""
+        self.call_after_refresh(self._list)
 
     def on_input_changed(self, message: Input.Changed) -> None:
         """Show what fits."""
         words = message.value.lower().split()
-        fitting = [
+        self._fitting = [
             entry
             for entry in self._entries
             if all(word in " ".join(entry).lower() for word in words)
         ]
-        self.query_one("#entries", Static).update(_listed(fitting, names=bool(words)))
+        self._list()
+
+    def _list(self) -> None:
+        entries = self.query_one("#entries", Static)
+        names = bool(self.query_one(Input).value.strip())
+        entries.update(_listed(self._fitting, names=names, width=entries.content_size.width))
 
     def action_scroll(self, by: int) -> None:
         """Scroll while the search field keeps the focus."""
@@ -125,8 +137,11 @@ def _commands() -> Iterator[Entry]:
             yield Entry("Commands", f"{command.slash} {command.takes}".rstrip(), words)
 
 
-def _listed(entries: list[Entry], *, names: bool = False) -> Content:
-    """The entries by section; with the names of bindings for whoever looks for something."""
+def _listed(entries: list[Entry], *, names: bool = False, width: int = 0) -> Content:
+    """The entries by section; with the names of bindings for whoever looks for something.
+
+    What has no room in `width` cells goes on under its own column; 0 is endless.
+    """
     if not entries:
         return Content.styled("Nothing has that in it.", "$text-muted")
     lines: list[Content] = []
@@ -136,10 +151,14 @@ def _listed(entries: list[Entry], *, names: bool = False) -> Content:
             section = entry.section
             lines += [*([Content("")] if lines else []), Content.styled(section, "bold $primary")]
         key = Content.styled(entry.key, "$text-accent")
-        lines.append(
-            Content("  ")
-            + key.pad_right(max(1, KEY_CELLS - key.cell_length))
-            + entry.words
-            + Content.styled(f"  {entry.name}" if names and entry.name else "", "$text-muted")
-        )
+        key = Content("  ") + key.pad_right(max(1, KEY_CELLS - key.cell_length))
+        name = Content.styled(f"  {entry.name}" if names and entry.name else "", "$text-muted")
+        room = width - key.cell_length
+        rows = wrapped(entry.words, room) if room > 0 else [entry.words]
+        lines.append(key + rows[0])
+        lines += [Content(" " * key.cell_length) + row for row in rows[1:]]
+        if width and lines[-1].cell_length + name.cell_length > width:
+            lines.append(Content(" " * (key.cell_length - 2)) + name)
+        else:
+            lines[-1] += name
     return Content("\n").join(lines)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.widgets import Input, Static, TextArea
+from textual.widgets import Input, Static
 
 from tui.screens.dialog import Dialog
+from tui.widgets.fields import Area, Field
 
 if TYPE_CHECKING:
     from textual import events
@@ -22,7 +23,7 @@ class Written(NamedTuple):
     name: str
 
 
-class MemoryEditor(TextArea):
+class MemoryEditor(Area):
     """A text area whose Enter keeps the text."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -74,7 +75,7 @@ class MemoryScreen(Dialog[Written]):
             box.border_title = self._title
             box.border_subtitle = "enter keeps it · ctrl+j new line · escape closes"
             if self._ask_name:
-                yield Input(self._name_before, placeholder="What the skill is called", id="name")
+                yield Field(self._name_before, placeholder="What the skill is called", id="name")
             yield MemoryEditor(
                 self._text,
                 placeholder="How it is done" if self._ask_name else "A sentence to remember",

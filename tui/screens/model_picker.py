@@ -14,6 +14,7 @@ from engine.llm.base import ModelError
 from engine.pool import JobState
 from tui.harmless import visible
 from tui.screens.dialog import Dialog
+from tui.widgets.fields import Field
 from tui.widgets.status_line import short
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class ModelPicker(Dialog[str]):
         with Vertical() as box:
             box.border_title = self._once or "Choose the model"
             box.border_subtitle = "enter chooses · f8 deletes · escape closes"
-            yield Input(placeholder="Type to filter, or a name to fetch from Ollama")
+            yield Field(placeholder="Type to filter, or a name to fetch from Ollama")
             yield OptionList()
             yield Static("Asking for models…", id="about", markup=False)
 

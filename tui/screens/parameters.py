@@ -12,6 +12,7 @@ from textual.widgets import Input, Label, Static
 from engine.parameters import PARAMETER_WORDS, ParameterError, Parameters, changed
 from tui.harmless import visible
 from tui.screens.dialog import Dialog
+from tui.widgets.fields import Field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,7 @@ class ParametersScreen(Dialog[Parameters]):
                 for name, words in PARAMETER_WORDS.items():
                     with Horizontal():
                         yield Label(name)
-                        yield Input(_written(getattr(self._parameters, name)), id=name)
+                        yield Field(_written(getattr(self._parameters, name)), id=name)
                         yield Static(Content(self._words(name, words)), classes="words")
             yield Static("", id="trouble", markup=False)
 

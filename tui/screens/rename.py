@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual.containers import Vertical
-from textual.widgets import Input
 
 from tui.screens.dialog import Dialog
+from tui.widgets.fields import Field
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+    from textual.widgets import Input
 
 LONGEST = 200
 
@@ -27,7 +28,7 @@ class RenameScreen(Dialog[str]):
         with Vertical() as box:
             box.border_title = "Rename the conversation"
             box.border_subtitle = "enter keeps it · escape leaves it as it was"
-            yield Input(self._before, placeholder="A title", max_length=LONGEST)
+            yield Field(self._before, placeholder="A title", max_length=LONGEST)
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
         """Keep it."""

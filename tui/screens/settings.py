@@ -16,6 +16,7 @@ from engine.events import Event, SettingsChanged
 from engine.settings_file import Setting, all_settings
 from tui.harmless import visible
 from tui.screens.dialog import Dialog
+from tui.widgets.fields import Field
 from tui.widgets.rows import Row, RowView, one_line
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ class SettingsScreen(Dialog[None]):
         """A search field or the value that is being written, the list, and the meaning."""
         with Vertical() as box:
             box.border_title = "Settings"
-            yield Input(self._words, placeholder="Search for a name or a word", id="search")
-            yield Input(id="value")
+            yield Field(self._words, placeholder="Search for a name or a word", id="search")
+            yield Field(id="value")
             yield RowView()
             yield Static("", id="about", markup=False)
             yield Static("", id="trouble", markup=False)

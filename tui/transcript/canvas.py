@@ -18,6 +18,7 @@ from tui.transcript import selecting
 from tui.transcript.events import LoadFailed
 from tui.transcript.layout import Layout
 from tui.transcript.look import END, PREFIX, STYLES
+from tui.transcript.pace import KeysTold, Pace
 from tui.transcript.pages import Load, Pages
 from tui.transcript.palette import Mark, Palette
 from tui.transcript.text import Line, Span
@@ -29,12 +30,6 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
 log = logging.getLogger(__name__)
-
-FRAME = 1 / 30
-"""Seconds between two renderings of a streaming answer, at least."""
-
-REST = 3
-"""A rendering waits this many times as long as the last one took: streaming never fills a core."""
 
 WIDEST = 100
 """Cells of text in a row: longer rows are hard to read."""
@@ -85,7 +80,7 @@ class Canvas(ScrollView):
         self._held: tuple[int, int] | None = None  # what to put at the top of the screen
         self._cursor: int | None = None
         self._fetching = self._fetch_failed = False
-        self._shown_at, self._wait = 0.0, FRAME
+        self._pace = Pace()
         self._thumb: tuple[int, int] | None = None
         self._strips.clear()
         if self._timer is not None:
@@ -192,9 +187,20 @@ class Canvas(ScrollView):
 
     # Streaming
 
+    def on_mount(self) -> None:
+        """Hear of keys."""
+        if isinstance(self.app, KeysTold):
+            self.app.key_signal.subscribe(self, self._hear_key, immediate=True)
+
+    def _hear_key(self, _: None) -> None:
+        self._pace.key()
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = self.set_timer(max(self._pace.seconds, 0), self._show_news)
+
     def _show_soon(self) -> None:
         if self._timer is None:
-            wait = self._shown_at + self._wait - perf_counter()
+            wait = self._pace.seconds
             if wait <= 0:
                 self._show_news()
             else:
@@ -210,8 +216,7 @@ class Canvas(ScrollView):
                 if not self._follows:
                     self.new_below = True
                 self._arrange(top, first)
-        self._shown_at = perf_counter()
-        self._wait = max(FRAME, REST * (self._shown_at - begun))
+        self._pace.rendered(perf_counter() - begun)
 
     # Layout
 

@@ -34,7 +34,9 @@ NARROWEST = 8
 _BULLETS = "•◦▪"
 _TASK = re.compile(r"\[([ xX])\][ \t]+(?=\S)")
 _BLANK = re.compile(r"[\s>]*")
-_SAFE_LINK = re.compile(r"(?:https?|mailto|ftp):[^\x00-\x20\x7f-\x9f]+", re.IGNORECASE)
+_SAFE_LINK = re.compile(
+    r"(?:https?|mailto|ftp):[^\x00-\x20\x7f-\x9f]+|image:[0-9a-f]{64}", re.IGNORECASE
+)
 
 
 class Node(NamedTuple):

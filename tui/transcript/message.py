@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from engine.images import images_in, without_images
 from engine.research.citations import has_sources
 from storage.records import Finish, Role
 from tui.figures import duration
@@ -141,7 +142,7 @@ class MessageView:
         body: Document
         if message.role is not Role.ASSISTANT:
             body = PlainDocument(self.width)
-            body.feed(text.strip("\n"))
+            body.feed(without_images(text).strip("\n"))
         elif self._streaming:
             body = MarkdownDocument(self.width)
             body.feed(text)
@@ -215,6 +216,10 @@ class MessageView:
     def _foot(self) -> list[Line]:
         message = self.message
         lines: list[Line] = []
+        if message.role is Role.USER:
+            for image in images_in(message.content):
+                spans = [Span(f"▣ {visible(image.label)}", ("link",), f"image:{image.sha256}")]
+                lines.extend(wrap_spans(spans, self.width))
         for call in message.tool_calls:
             if state := self.notes.open_calls.get(call.id):
                 spans = [Span(call_in_words(call), ("meta",)), Span(f" · {state}", ("status",))]

@@ -27,6 +27,7 @@ from tui.transcript.look import (
     TOGGLE_THINKING,
 )
 from tui.transcript.message import Folds
+from tui.transcript.offering import has_code, has_links
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -107,6 +108,8 @@ class Transcript(Canvas, can_focus=True):
         """Where the selection by keys began: a position, and a row of that message."""
 
         self._mark_end = (0, 0)
+        self._offered: str | None = None
+        """The message that the keys on offer are for."""
 
     # Moving
 
@@ -318,7 +321,6 @@ class Transcript(Canvas, can_focus=True):
         message = self.current
         blocks = markdown.code_blocks(message.content) if message else []
         if not message or not blocks:
-            self.notify("There is no code in this message.", severity="warning", timeout=3)
             return
         before, index = self._code_copied
         index = (index + 1) % len(blocks) if before == message.id else 0
@@ -339,8 +341,6 @@ class Transcript(Canvas, can_focus=True):
             self.post_message(self.LinksListed(found, message))
         elif found:
             self.post_message(self.LinkOpened(found[0][1]))
-        else:
-            self.notify("There is no link in this message.", severity="warning", timeout=3)
 
     def action_toggle_thinking(self) -> None:
         """Show or hide what the model thought before the current message."""
@@ -413,17 +413,42 @@ class Transcript(Canvas, can_focus=True):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what can be done now."""
-        if action == "retry":
-            message = self.current
-            return message is not None and message.finish in _RETRYABLE
-        if action == "unmark":
-            return self._mark is not None
-        if action == "ask":
-            walks = parameters[0] in ("previous", "next")
-            return self._can_be(parameters[0], self._branching if walks else self.current)
-        if action in ("find_next", "find_previous"):
-            return self._finder is not None
+        message = self.current
+        match action:
+            case "retry":
+                return message is not None and message.finish in _RETRYABLE
+            case "copy_message":
+                return bool(message and message.content) or self.text_selection is not None
+            case "copy_code":
+                return message is not None and has_code(message.content)
+            case "open_link":
+                return message is not None and has_links(message.content)
+            case "toggle_thinking":
+                return message is not None and self._unfolds(message)
+            case "unmark":
+                return self._mark is not None
+            case "ask":
+                walks = parameters[0] in ("previous", "next")
+                return self._can_be(parameters[0], self._branching if walks else message)
+            case "find_next" | "find_previous":
+                return self._finder is not None
         return True
+
+    def _unfolds(self, message: Message) -> bool:
+        """Whether there is thinking in it, or a tool's call and result."""
+        if message.role is Role.TOOL:
+            return True
+        position = self._layout.position_of(message.id)
+        view = None if position is None else self._layout.view(position)
+        return view is not None and view.has_thinking
+
+    def _arrange(self, top: int | None = None, changed: int = 0) -> None:
+        """Offer what can be done with the message that has become the current one."""
+        super()._arrange(top, changed)
+        message = self.current
+        if (message_id := message.id if message else None) != self._offered:
+            self._offered = message_id
+            self.refresh_bindings()
 
     # Finding
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.widgets import TextArea
+from textual.strip import Strip
 
 from tui.bindings import named
 from tui.widgets.completions import MOST, Completion
+from tui.widgets.fields import Area
 from tui.widgets.pastes import Pastes
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ NAME = re.compile(r'(?:^|(?<=[\s(\[]))@(?:"([^"]*)|([^\s"]*))$')
 """The name of a file that is being written, up to the cursor."""
 
 
-class Composer(TextArea):
+class Composer(Area):
     """A text area that sends its text and grows with it. It is never locked.
 
     Attributes:
@@ -111,7 +112,6 @@ class Composer(TextArea):
             highlight_cursor_line=False,
             tab_behavior="focus",
         )
-        self.cursor_blink = False  # a blinking cursor is a timer that never rests
         self.commands: Sequence[tuple[str, str]] = ()
         sending = ("enter",) if enter_sends else NEWLINE_KEYS
         breaking = NEWLINE_KEYS if enter_sends else ("enter",)
@@ -126,6 +126,12 @@ class Composer(TextArea):
         self._history: Sequence[str] | None = None
         self._place = 0
         self._written = ""
+
+    def render_line(self, y: int) -> Strip:
+        """A row; an empty one where nothing fits, for the placeholder can't be wrapped to that."""
+        if self.content_size.width < 1:
+            return Strip.blank(self.size.width)
+        return super().render_line(y)
 
     @property
     def message(self) -> str:

@@ -12,7 +12,7 @@ from textual.widgets import Input, Static
 
 from storage.errors import StorageError
 from tui.bindings import named
-from tui.letting_go import unsubscribe
+from tui.widgets.fields import Field
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -47,7 +47,7 @@ class FindBar(Horizontal):
     def __init__(self, transcript: Transcript, text: str = "") -> None:
         super().__init__()
         self._transcript = transcript
-        self._input = Input(text, placeholder="Find in this conversation", compact=True)
+        self._input = Field(text, placeholder="Find in this conversation", compact=True)
         self._count = Static(markup=False)
 
     def compose(self) -> ComposeResult:
@@ -57,12 +57,10 @@ class FindBar(Horizontal):
 
     def on_mount(self) -> None:
         """Be ready to type."""
-        self._home = self.screen
         self._input.focus()
 
     async def on_unmount(self) -> None:
         """Take the marks away."""
-        unsubscribe(self._home, self._input)
         if self._transcript.is_attached:
             await self._transcript.find("")
 

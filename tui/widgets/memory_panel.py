@@ -24,6 +24,7 @@ from tui.bindings import named
 from tui.figures import size
 from tui.latest import run_latest
 from tui.remembering import Remembering
+from tui.telling import tell_error
 from tui.widgets.days import Days
 from tui.widgets.figures import heading, note, pair, wrapped
 from tui.widgets.memory_filter import MemoryFilter
@@ -85,7 +86,7 @@ class MemoryPanel(Panel):
             Binding("delete", "forget", "Forget", show=False),
             Binding("h", "history", "History", tooltip="Show what a fact said before"),
             Binding("slash", "filter", "Search", tooltip="Find words in what is remembered"),
-            Binding("n", "screen.remember", "New", tooltip="Remember something"),
+            Binding("n", "screen.remember", "Remember", tooltip="Keep something by hand"),
             Binding("r", "recall_off", "Recall off", tooltip="Bring nothing back here"),
             Binding("r", "recall_on", "Recall on", tooltip="Bring back what fits here, again"),
             Binding("escape", "unfilter", "Show all", tooltip="Leave the search"),
@@ -173,7 +174,7 @@ class MemoryPanel(Panel):
         try:
             self._figures = await self.engine.library.figures()
         except StorageError as error:
-            self.notify(str(error), severity="error", markup=False)
+            tell_error(self, error)
             return
         self.touch()
 
@@ -204,7 +205,7 @@ class MemoryPanel(Panel):
                 memory_id: await memory.history(memory_id) for memory_id in self._histories
             }
         except StorageError as error:
-            self.notify(str(error), severity="error", markup=False)
+            tell_error(self, error)
             return
         self.touch()
 

@@ -9,10 +9,12 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from engine.events import SessionChanged
+from engine.images import PATCH
 from engine.llm.base import ModelError
 from storage.errors import StorageError
 from tui.figures import count
 from tui.harmless import visible
+from tui.telling import tell
 from tui.widgets.context_meter import STYLES
 from tui.widgets.figures import heading, note, pair, wrapped
 from tui.widgets.panel import Panel
@@ -90,10 +92,10 @@ class RequestPanel(Panel):
     def action_copy(self) -> None:
         """Copy the request as JSON."""
         if (request := self.request) is None:
-            self.notify("There is no request to copy yet.", severity="warning", timeout=3)
+            tell(self, "There is no request to copy yet.", "warning")
             return
         self.app.copy_to_clipboard(as_json(request))
-        self.notify("Copied the request as JSON.", timeout=3)
+        tell(self, "Copied the request as JSON.")
 
     def build(self, width: int) -> Iterator[Row]:
         """What it is, then the whole of it."""
@@ -150,6 +152,9 @@ def _message(number: int, message: ChatMessage, width: int) -> Iterator[Row]:
     if message.tool_call_id is not None:
         yield _quiet(f"answers {message.tool_name or 'the call'} {message.tool_call_id}", width)
     yield from _text(message.content, width)
+    for image in message.images:
+        told = f"shows an image, ~{count(image.tokens)} tokens by its size: one for "
+        yield _quiet(f"{told}{PATCH}×{PATCH} pixels", width)
     for call in message.tool_calls:
         yield _quiet(f"calls {call.name} ({call.id})", width)
         yield from _text(_json(call.arguments), width)

@@ -12,6 +12,7 @@ from engine.events import ArticleFound, ResearchChanged
 from engine.pool import JobState
 from storage.errors import StorageError
 from tui.figures import duration
+from tui.telling import tell_error
 from tui.widgets.days import Days
 from tui.widgets.figures import heading, note, wrapped
 from tui.widgets.panel import Panel
@@ -151,7 +152,7 @@ class ResearchPanel(Panel):
             session = await self.engine.library.session(session_id)
             articles = await self.engine.library.articles(session_id)
         except StorageError as error:
-            self.notify(str(error), severity="error", markup=False)
+            tell_error(self, error)
             return
         if session_id == self.session_id:
             self._outcome = outcome_of(session.state.get(STATE))

@@ -290,6 +290,11 @@ def fit(text: str, width: int) -> str:
     """`text` in exactly `width` cells: filled up with spaces, or cut, which an ellipsis shows."""
     if width <= 0:
         return ""
-    if cell_len(text) <= width:
-        return set_cell_size(text, width)
-    return set_cell_size(set_cell_size(text, width - 1).rstrip() + "…", width)
+    if cell_len(text) > width:
+        text = set_cell_size(text, width - 1).rstrip()
+        while cell_len(text + "…") > width:  # cutting what joins characters makes them wider
+            text = text[:-1]
+        text += "…"
+    while (missing := width - cell_len(text)) > 0:  # a blank counts for nothing behind a joiner
+        text += " " * missing
+    return text

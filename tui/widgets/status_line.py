@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -13,6 +14,7 @@ from engine.events import (
     AnswerDelta,
     AnswerEnded,
     AnswerRead,
+    ConnectionChanged,
     ContextPacked,
     Event,
     MessageAdded,
@@ -24,6 +26,9 @@ from tui.harmless import visible
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from textual.notifications import SeverityLevel
+    from textual.timer import Timer
+
     from engine.engine import Engine
     from engine.turn import Turn
     from storage.records import Message, Usage
@@ -32,6 +37,13 @@ REDRAW_SECONDS = 0.25
 """Between two drawings of the speed."""
 
 BAR_CELLS = 12
+
+SIGNS: dict[SeverityLevel, tuple[str, str]] = {
+    "information": ("› ", "$text-primary"),
+    "warning": ("! ", "$text-warning"),
+    "error": ("✖ ", "$text-error"),
+}
+"""Before what is told for a while."""
 
 
 class Used(NamedTuple):
@@ -71,6 +83,8 @@ class StatusLine(Widget):
         self._first_at = 0.0
         self._drawn_at = 0.0
         self._last: Message | None = None
+        self._told: Content | None = None
+        self._forget_told: Timer | None = None
 
     def on_mount(self) -> None:
         """Listen to the engine."""
@@ -88,6 +102,29 @@ class StatusLine(Widget):
         self._chunks = 0
         self._last = None
 
+    def has_room_for(self, text: str) -> bool:
+        """Whether a text can be told here, whole."""
+        return "\n" not in text and cell_len(text) + 2 <= self.content_size.width
+
+    def tell(self, text: str, severity: SeverityLevel, seconds: float) -> None:
+        """Tell something for a while, in place of what is told before and of what is always here.
+
+        Args:
+            text: A line that may be shown on a terminal as it is.
+            severity: How bad it is.
+            seconds: How long it is to be read.
+        """
+        sign, style = SIGNS[severity]
+        self._told = Content.assemble((sign, style), (text, "$foreground"))
+        if self._forget_told is not None:
+            self._forget_told.stop()
+        self._forget_told = self.set_timer(seconds, self._tell_no_more)
+        self.refresh()
+
+    def _tell_no_more(self) -> None:
+        self._told = None
+        self.refresh()
+
     def show_last(self, message: Message) -> None:
         """Take the figures of a session that is being opened from its last answer."""
         self._last = message
@@ -100,7 +137,7 @@ class StatusLine(Widget):
 
     def _hear(self, event: Event) -> None:
         match event:
-            case ModelChanged():
+            case ModelChanged() | ConnectionChanged():
                 self.refresh()
             case ContextPacked(session_id=session_id, packed=packed):
                 self._used[session_id] = Used(packed.tokens, packed.window, packed.exact)
@@ -144,13 +181,26 @@ class StatusLine(Widget):
 
     def render(self) -> Content:
         """The line, its left cut if there is no room for both sides."""
-        state = self._state()
-        off = Content.styled("recall off", "$text-warning") if self.forgetful else None
-        left = Content("  ").join(part for part in (self._model(), state, off) if part is not None)
-        right = self._context_use()
+        left, right = self._left(), self._context_use()
+        if self._told is not None and left.cell_length + right.cell_length >= self.size.width:
+            right = Content("")
         room = self.size.width - right.cell_length - 1
         left = left.truncate(max(0, room), ellipsis=True)
         return left.pad_right(max(0, room - left.cell_length) + 1) + right
+
+    def _server(self) -> Content | None:
+        """Said while the server that keeps everything is out of reach."""
+        connection = self._engine.elsewhere.connection
+        if connection is None:
+            return None
+        waiting = f" · {connection.waiting:,} to send" if connection.waiting else ""
+        return Content.styled(f"✖ server out of reach{waiting}", "$text-error")
+
+    def _left(self) -> Content:
+        off = Content.styled("recall off", "$text-warning") if self.forgetful else None
+        usual = (self._model(), self._state(), off)
+        parts = (self._server(), *((self._told,) if self._told is not None else usual))
+        return Content("  ").join(part for part in parts if part is not None)
 
     @property
     def _turn(self) -> Turn | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
@@ -12,6 +13,7 @@ from engine.events import AnswerDelta, AnswerEnded, AnswerRead, MessageAdded
 from storage.errors import StorageError
 from storage.records import Finish, Role, UsageTotals
 from tui.figures import bar, count, duration, sparkline
+from tui.telling import tell_error
 from tui.widgets.context_meter import meter_rows, parts_answered, parts_packed
 from tui.widgets.days import Days
 from tui.widgets.figures import WIDEST, heading, note, pair
@@ -39,7 +41,7 @@ TIGHT = 38
 """Under so many cells, answers are listed without the time to their first token."""
 
 ROOMY = 60
-"""From so many cells on, answers are listed with their models, and names are longer."""
+"""From so many cells on, answers are listed with their models."""
 
 
 class Writing:
@@ -162,7 +164,7 @@ class TokensPanel(Panel):
             if session_id is not None:
                 end = (await library.session(session_id)).message_count
                 page = await library.page(session_id, max(0, end - MESSAGES_READ), end)
-                answers = [m for m in page if m.role is Role.ASSISTANT and m.usage is not None]
+                answers = [m for m in page if m.role is Role.ASSISTANT and _said_something(m)]
                 of_session = await library.usage(session_id=session_id)
             totals = Totals(
                 of_session,
@@ -172,7 +174,7 @@ class TokensPanel(Panel):
                 await library.usage_by("day", limit=DAYS_LISTED),
             )
         except StorageError as error:
-            self.notify(str(error), severity="error", markup=False)
+            tell_error(self, error)
             return
         if session_id == self.session_id:
             self._answers = answers
@@ -285,21 +287,24 @@ class TokensPanel(Panel):
         if name in self._folded:
             return
         most = max(row.prompt_tokens + row.eval_tokens for row in rows) or 1
-        label_cells = LABEL_CELLS if width < ROOMY else 2 * LABEL_CELLS
+        labels = [one_line(_day(row.key) if name == "Days" else row.key) for row in rows]
+        label_cells = min(max(LABEL_CELLS, *map(cell_len, labels)), width // 2)
         room = max(1, min(width, 2 * WIDEST) - label_cells - 9)
-        for row in rows:
+        for row, label in zip(rows, labels, strict=True):
             tokens = row.prompt_tokens + row.eval_tokens
             yield text_row(
                 Content.assemble(
                     " ",
-                    (
-                        fit(one_line(_day(row.key) if name == "Days" else row.key), label_cells),
-                        MUTED,
-                    ),
+                    (fit(label, label_cells), MUTED),
                     (fit(" " + bar(tokens / most, room - 1), room), "$primary"),
                     f"{count(tokens):>6}",
                 )
             )
+
+
+def _said_something(message: Message) -> bool:
+    usage = message.usage
+    return usage is not None and bool(usage.eval_tokens or message.content or message.thinking)
 
 
 def _progress(writing: Writing, width: int) -> Iterator[Row]:

@@ -53,7 +53,7 @@ class Welcome(Static):
 
     def render(self) -> Content:
         """The lines, for the present state of the model."""
-        width = min(72, self.size.width)
+        width = max(1, min(72, self.size.width))
         folder = _short_path(self._engine.paths.data_dir)
         kept = f"Every conversation stays on this computer, in {folder}."
         paragraphs = [

@@ -28,6 +28,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """A few words each, the best first; one at least."""
 
     session_id: str
+    limit: int
+    """So many articles of a source are wanted at most."""
 
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True):

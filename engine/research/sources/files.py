@@ -96,11 +96,15 @@ def _files(folders: Sequence[Path]) -> Iterator[Path]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
+    """The files, without hidden ones and links that lead elsewhere: they are not meant by it."""
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith("."):
-                yield Path(parent, name)
+            file = Path(parent, name)
+            if not name.startswith(".") and not (
+                file.is_symlink() and not file.resolve().is_relative_to(folder)
+            ):
+                yield file
 
 
 async def _pdf(file: Path, reach: Reach) -> Draft:

@@ -57,13 +57,21 @@ class Pages(Source):
             )
 
 
-async def read_page(url: str, reach: Reach, *, named: bool = False) -> tuple[str, MainText]:
+async def read_page(
+    url: str, reach: Reach, *, named: bool = False, stays: bool = False
+) -> tuple[str, MainText]:
     """The main text of a page, HTML, PDF or plain, and its address after redirects.
+
+    Args:
+        url: Its address.
+        reach: What it is fetched with.
+        named: Whether the user named it: it may then be on this machine.
+        stays: Whether a redirect to another site is refused.
 
     Raises:
         FetchError: It can't be had, or there is no text in it.
     """
-    page = await reach.fetcher.get(url, named=named)
+    page = await reach.fetcher.get(url, named=named, stays=stays)
     kind = page.content_type.partition(";")[0].strip().lower()
     if kind == "application/pdf" or page.body.startswith(b"%PDF-"):
         return page.url, await read_pdf(page.body, reach)

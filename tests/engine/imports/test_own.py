@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from engine import export
 from engine.consent import ALWAYS
+from engine.export import BUILT_IN
 from engine.export.json import Document, DocumentArticle, DocumentMessage, DocumentSession
 from engine.imports import take_in
 from engine.imports.base import UnreadableError
@@ -27,9 +27,12 @@ if TYPE_CHECKING:
     from storage.store import Store
 
 
+JSON = BUILT_IN["json"]
+
+
 async def exported(library: Library, session_id: str) -> str:
     session = await library.session(session_id)
-    return "".join([piece async for piece in export.pieces(library, session, "json")])
+    return "".join([piece async for piece in JSON.pieces(library, session)])
 
 
 @pytest.fixture
@@ -225,7 +228,7 @@ async def test_a_long_conversation_is_written_and_read_in_parts(
 ) -> None:
     session = await store.sessions.create(title="Long")
     await store.sessions.take_in(session, _long(session.id, 1203))
-    pieces = [piece async for piece in export.pieces(library, session, "json")]
+    pieces = [piece async for piece in JSON.pieces(library, session)]
     assert max(map(len, pieces)) < 1000
     file = tmp_path / "long.json"
     file.write_text("".join(pieces), encoding="utf-8")

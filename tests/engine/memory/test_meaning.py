@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from engine.config import MemorySettings
-from engine.embedding import Embedder
+from engine.embedder import Embedder
 from engine.events import JobChanged, Notice
 from engine.llm.base import ModelError
 from engine.memory.meaning import Meaning

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from engine.research.sources.base import Source
     from tests.engine.research.server import Reply, Request
 
-QUERY = Query(question=QUESTION, topics=("scrub jays remember food",), session_id="here")
+QUERY = Query(question=QUESTION, topics=("scrub jays remember food",), session_id="here", limit=5)
 
 
 @asynccontextmanager
@@ -159,7 +159,7 @@ async def test_feeds_that_all_fail_are_a_failure(tmp_path: Path) -> None:
 async def test_a_page_that_the_question_names_is_read_without_its_menu(tmp_path: Path) -> None:
     async with serving(formats.services) as server, reaching(tmp_path) as reach:
         question = f"What does {server.url}/page say?"
-        query = Query(question=question, topics=("jays",), session_id="here")
+        query = Query(question=question, topics=("jays",), session_id="here", limit=5)
         [page] = await found(Pages(named=True), reach, query)
         assert page.url == f"{server.url}/page"
         assert page.title == "The memory of jays"

@@ -54,11 +54,11 @@ async def test_work_that_kills_every_worker_is_given_up(tmp_path: Path) -> None:
 
 
 async def test_an_executor_that_breaks_between_two_pieces_of_work_is_replaced() -> None:
-    # Processes that break this moment say that they are shut down; the moment can't be met.
+    # One that waits for its turn with a crew that another gives up meanwhile finds it shut down.
     async with Workers.running(lambda: (ThreadPoolExecutor(1), lambda: None), 1) as workers:
         assert await workers.run(os.getpid) == os.getpid()
-        assert workers._executor is not None
-        workers._executor.shutdown()
+        assert workers._crew is not None
+        workers._crew.executor.shutdown()
         assert await workers.run(os.getpid) == os.getpid()
 
 

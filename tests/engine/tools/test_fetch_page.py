@@ -55,6 +55,28 @@ async def test_a_page_of_this_machine_is_not_fetched_for_a_model(context: ToolCo
         assert not server.requests
 
 
+async def test_consent_to_a_site_does_not_hold_for_where_it_leads(context: ToolContext) -> None:
+    async with serving(formats.services) as other:
+
+        async def leads_on(request: Request, reply: Reply) -> None:
+            if request.path == "/here":
+                await reply.head(status=302, Location="/there", Content_Length=0)
+            elif request.path == "/there":
+                await reply.whole(formats.page("Jays", 0), kind="text/html")
+            else:
+                where = f"{other.url}/take?secret=1#ignore-all"
+                await reply.head(status=302, Location=where, Content_Length=0)
+
+        async with serving(leads_on) as server:
+            assert not (await fetch_page.call(context, {"url": f"{server.url}/here"})).failed
+            for _ in range(2):  # the second time from the cache, if at all
+                result = await fetch_page.call(context, {"url": f"{server.url}/out"})
+                assert result.failed
+                assert "another site" in result.text
+                assert "secret" not in result.text
+        assert other.requests == []
+
+
 async def test_offline_nothing_is_fetched(context: ToolContext) -> None:
     offline = msgspec.structs.replace(context, research=ResearchSettings(offline=True))
     result = await fetch_page.call(offline, {"url": "https://x.example"})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import pytest
@@ -18,8 +20,11 @@ from storage.records import Role, ToolCall
 from storage.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
+
+# The package shows the tool by the name of its module.
+read_file_module = sys.modules["engine.tools.read_file"]
 
 
 @pytest.fixture
@@ -119,7 +124,7 @@ def test_what_reads_files_or_the_web_or_changes_memories_needs_consent() -> None
     ("arguments", "scope"),
     [
         ({"path": "notes/a.md"}, "read_file notes"),
-        ({"path": "notes/../a.md"}, "read_file notes/.."),
+        ({"path": "notes/../a.md"}, "read_file notes/../a.md"),
         ({"path": "a.md"}, "read_file ."),
         ({"url": "https://example.org"}, "fetch_page https://example.org"),
         ({"url": "https://example.org/"}, "fetch_page https://example.org"),
@@ -127,6 +132,9 @@ def test_what_reads_files_or_the_web_or_changes_memories_needs_consent() -> None
         ({"url": "https://example.org:8443/a"}, "fetch_page https://example.org:8443"),
         ({"url": "https://example.org@evil.test/"}, "fetch_page https://example.org@evil.test"),
         ({"url": "http://[no"}, "fetch_page http://[no"),
+        ({"path": "/notes/../x"}, "read_file /notes/../x"),
+        ({"path": "http://x/../../x"}, "read_file http://x/../../x"),
+        ({"path": "http://x/y"}, "read_file http:/x"),
         ({"url": "https:///a"}, "fetch_page https:///a"),
     ],
 )
@@ -202,6 +210,54 @@ async def test_no_other_file_is_read_by_any_way(context: ToolContext, tmp_path: 
         result = await read_file.call(context, {"path": path})
         assert result.failed, path
         assert "the secret" not in result.text
+
+
+async def test_a_link_within_the_folders_is_named_and_not_followed(context: ToolContext) -> None:
+    (folder,) = context.folders
+    (folder / "private").mkdir()
+    (folder / "private" / "diary").write_text("the secret")
+    (folder / "harmless").symlink_to(folder / "private" / "diary")
+    result = await read_file.call(context, {"path": "harmless"})
+    assert result.failed
+    assert str(folder / "private" / "diary") in result.text
+    assert "the secret" not in result.text
+
+
+@pytest.mark.parametrize("swapped", ["the file", "its folder"])
+async def test_what_is_put_in_a_files_place_after_the_check_is_not_read(
+    context: ToolContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swapped: str
+) -> None:
+    (folder,) = context.folders
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "notes").write_text("the secret")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "notes").write_text("the notes")
+    find = read_file_module._find
+
+    def find_and_swap(path: str, folders: Sequence[Path]) -> tuple[Path, Path]:
+        found: tuple[Path, Path] = find(path, folders)
+        if swapped == "the file":
+            (folder / "sub" / "notes").unlink()
+            (folder / "sub" / "notes").symlink_to(tmp_path / "secrets" / "notes")
+        else:
+            (folder / "sub").rename(folder / "before")
+            (folder / "sub").symlink_to(tmp_path / "secrets")
+        return found
+
+    monkeypatch.setattr(read_file_module, "_find", find_and_swap)
+    result = await read_file.call(context, {"path": "sub/notes"})
+    assert result.failed
+    assert "the secret" not in result.text
+
+
+async def test_a_pipe_is_not_waited_for(
+    context: ToolContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder,) = context.folders
+    os.mkfifo(folder / "pipe")
+    monkeypatch.setattr(read_file_module, "_find", lambda *_: (folder, folder / "pipe"))
+    async with asyncio.timeout(10):
+        assert (await read_file.call(context, {"path": "pipe"})).failed
 
 
 async def test_no_folder_means_no_file(store: Store) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from markdown_it.token import Token
+    from textual.geometry import Region
 
     from storage.records import Message
     from tui.transcript.text import Line
@@ -179,3 +180,32 @@ async def test_what_streams_in_is_drawn_in_the_very_strips_of_what_is_there_at_o
             await opened(source)
             assert [transcript.render_line(y) for y in range(120)] == in_chunks, section
             assert any("┃" in strip.text or "│" in strip.text for strip in in_chunks)
+
+
+async def test_rows_that_change_while_an_answer_streams_are_drawn_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chooser = random.Random(3)
+    source = "\n\n".join(example["markdown"] for example in EXAMPLES[::9])
+    app = TranscriptApp([])
+    async with app.run_test(size=(60, 30)):
+        transcript = app.transcript
+        transcript.append(streaming(0))
+        drawn: set[int] = set()
+
+        def noted(*regions: Region, **_: object) -> None:
+            for region in regions:
+                drawn.update(range(region.y, region.bottom))
+
+        monkeypatch.setattr(transcript, "refresh", noted)
+        at = 0
+        while at < len(source):
+            before = [transcript.render_line(y) for y in range(30)]
+            drawn.clear()
+            size = chooser.randint(1, 80)
+            transcript.feed(streaming(0).id, source[at : at + size])
+            transcript._show_news()
+            at += size
+            after = [transcript.render_line(y) for y in range(30)]
+            changed = {y for y in range(30) if before[y] != after[y]}
+            assert changed <= drawn, source[at - size : at]

@@ -125,14 +125,31 @@ async def test_o_lists_links_and_opens_a_single_one() -> None:
         assert opened.address == "https://only.org"
 
 
-@pytest.mark.parametrize("key", ["y", "o"])
-async def test_what_is_not_there_is_said(key: str) -> None:
-    app = TranscriptApp([message(0, Role.USER, "nothing")])
-    async with app.run_test(size=(60, 30), notifications=True) as pilot:
+async def test_what_is_not_in_the_current_message_is_not_offered() -> None:
+    def offered(app: TranscriptApp) -> set[str]:
+        return {"y", "o", "t"} & {key for key, one in app.screen.active_bindings.items()}
+
+    app = TranscriptApp([message(0, Role.USER, "nothing"), ODD])
+    async with app.run_test(size=(60, 30)) as pilot:
         await settled(pilot)
-        await pilot.press(key)
-        assert len(app._notifications) == 1
+        assert offered(app) == {"y", "o", "t"}
+        await pilot.press("[", "[")
+        assert offered(app) == set()
+        await pilot.press("y", "o", "t")
         assert not app.events
+
+
+async def test_scrolling_offers_what_the_message_in_sight_has() -> None:
+    told = []
+    app = TranscriptApp([ODD, *(message(at, Role.USER, "nothing") for at in range(1, 40))])
+    async with app.run_test(size=(60, 10)) as pilot:
+        await settled(pilot)
+        app.screen.bindings_updated_signal.subscribe(
+            app, lambda screen: told.append("y" in screen.active_bindings)
+        )
+        await pilot.press("home")
+        await pilot.pause()
+        assert told[-1]
 
 
 async def test_t_shows_and_hides_what_was_thought() -> None:

@@ -223,3 +223,12 @@ def parsed(source: str) -> str:
         begins_item = openers == ["list_item_open", "paragraph_open"]
         pieces.append(re.sub(r"^\[[ xX]\][ \t]+(?=\S)", "", text) if begins_item else text)
     return "".join(pieces)
+
+
+def test_what_is_quoted_looks_quoted_whatever_else_it_is() -> None:
+    lines = markdown_lines("> Some **bold** words\n> - and an item\n\nNot quoted.", 40)
+    *quoted, _, after = lines
+    assert all("quote" in span.style for line in quoted for span in line.spans)
+    assert all(line.lead[0].text == "▎ " for line in quoted)
+    assert any("strong" in span.style for span in quoted[0].spans)
+    assert not any("quote" in span.style for span in after.spans)

@@ -1,0 +1,258 @@
+"""One open connection to a server, through the SDK. Imported with the first connection, off the
+loop: it brings pydantic's models of the whole protocol along.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from mcp import types
+from mcp.client.client import Client
+from mcp.client.subscriptions import ListenNotSupportedError
+from mcp.shared.exceptions import MCPError
+
+from engine import __version__
+from engine.mcp.errors import ServerError, reason
+from engine.mcp.offers import Argument, Offers, Prompt, RemoteTool, Resource
+from engine.mcp.transport import address, child, watched
+from engine.tools.registry import ToolResult
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from engine.config import McpServer
+    from engine.mcp.transport import Watch
+
+# It quotes what servers send, which is not for the log; what matters is told by `ServerError`.
+logging.getLogger("mcp").setLevel(logging.CRITICAL)
+
+MOST_OFFERED = 200
+"""Tools, resources or prompts of one server; the rest is left out."""
+
+MOST_PAGES = 20
+
+PROBE_SECONDS = 5.0
+"""A server that lists nothing for so long after a call was late hangs."""
+
+VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+@contextlib.asynccontextmanager
+async def connected(
+    settings: McpServer, watch: Watch, changed: Callable[[], None]
+) -> AsyncIterator[Connection]:
+    """A connection, once both sides have agreed on the protocol's version.
+
+    Args:
+        settings: The server.
+        watch: Hears what the server does beside answering.
+        changed: Called when the server says that it offers something else now.
+
+    Raises:
+        ServerError: It can't be reached, or speaks something else.
+    """
+    if settings.command:
+        args, env = settings.args, _filled(settings.env)
+        way = child(settings.command, args, env, watch)
+    else:
+        way = address(settings.url, _filled(settings.headers))
+
+    async def hear(message: types.ServerNotification | Exception) -> None:
+        if isinstance(
+            message,
+            types.ToolListChangedNotification
+            | types.ResourceListChangedNotification
+            | types.PromptListChangedNotification,
+        ):
+            changed()
+
+    client = Client(
+        watched(way, watch),
+        message_handler=hear,
+        client_info=types.Implementation(name="scrubjay", version=__version__),
+        cache=None,
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(client)
+        except (Exception, ExceptionGroup) as error:
+            raise ServerError(reason(error)) from None
+        listening = asyncio.create_task(_listen(client, changed))
+        try:
+            yield Connection(client)
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])
+
+
+class Connection:
+    """What a server can be asked."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def offers(self) -> Offers:
+        """All that the server offers now.
+
+        Raises:
+            ServerError: It does not answer as the protocol has it.
+        """
+        can = self._client.server_capabilities
+        tools: list[types.Tool] = []
+        resources: list[types.Resource] = []
+        prompts: list[types.Prompt] = []
+        if can.tools:
+            tools = await _all(self._client.list_tools, "tools")
+        if can.resources:
+            resources = await _all(self._client.list_resources, "resources")
+        if can.prompts:
+            prompts = await _all(self._client.list_prompts, "prompts")
+        return Offers(
+            tools=tuple(_tool(one) for one in tools if not _is_task(one)),
+            resources=tuple(
+                Resource(uri=str(one.uri), title=one.title or one.name) for one in resources
+            ),
+            prompts=tuple(_prompt(one) for one in prompts),
+        )
+
+    async def call(self, name: str, arguments: dict[str, Any]) -> ToolResult:
+        """Let the server do something.
+
+        Raises:
+            ServerError: It could not even be asked.
+        """
+        result = await _asked(self._client.call_tool(name, arguments))
+        parts = [_text(one) for one in result.content]
+        if not parts and result.structured_content is not None:
+            parts = [msgspec.json.encode(result.structured_content).decode()]
+        return ToolResult(text="\n".join(parts), failed=bool(result.is_error))
+
+    async def read(self, uri: str) -> str:
+        """The text of a resource.
+
+        Raises:
+            ServerError: There is none of that address, or it is no text.
+        """
+        result = await _asked(self._client.read_resource(uri))
+        texts = [one.text for one in result.contents if isinstance(one, types.TextResourceContents)]
+        if not texts:
+            raise ServerError(f"has no text at {uri}")
+        return "\n".join(texts)
+
+    async def prompt(self, name: str, arguments: dict[str, str]) -> str:
+        """The text of a prompt.
+
+        Raises:
+            ServerError: There is none of that name, or an argument is missing.
+        """
+        result = await _asked(self._client.get_prompt(name, arguments))
+        return "\n\n".join(_text(message.content) for message in result.messages)
+
+    async def answers(self) -> bool:
+        """Whether the server still does. `ping` is gone from newer versions of the protocol."""
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self._client.list_tools()
+        except MCPError as error:
+            return error.code != types.CONNECTION_CLOSED
+        except (TimeoutError, OSError):
+            return False
+        return True
+
+
+async def _listen(client: Client, changed: Callable[[], None]) -> None:
+    """Hear of changes where the protocol's version has them on a stream of their own."""
+    try:
+        async with client.listen(
+            tools_list_changed=True, prompts_list_changed=True, resources_list_changed=True
+        ) as news:
+            async for _ in news:
+                changed()
+    except ListenNotSupportedError:
+        return  # an older version: they come by themselves
+    except Exception:  # the server has no such stream; what it offers is read at each start
+        return
+
+
+async def _all(ask: Callable[..., Awaitable[Any]], what: str) -> list[Any]:
+    """What a server lists, page by page."""
+    found: list[Any] = []
+    cursor: str | None = None
+    for _ in range(MOST_PAGES):
+        page = await _asked(ask(cursor=cursor))
+        found += getattr(page, what)
+        cursor = page.next_cursor
+        if cursor is None or len(found) >= MOST_OFFERED:
+            break
+    return found[:MOST_OFFERED]
+
+
+async def _asked(answer: Awaitable[Any]) -> Any:
+    try:
+        return await answer
+    except (Exception, ExceptionGroup) as error:
+        lost = isinstance(error, MCPError) and (
+            error.code == types.CONNECTION_CLOSED or error.message == "Session terminated"
+        )
+        raise ServerError(reason(error), lost=lost) from None
+
+
+def _filled(values: dict[str, str]) -> dict[str, str]:
+    """Values with `${NAME}` replaced by what the environment has."""
+
+    def known(match: re.Match[str]) -> str:
+        found = os.environ.get(match[1])
+        if found is None:
+            raise ServerError(f"needs the environment variable {match[1]}, which is not set")
+        return found
+
+    return {name: VARIABLE.sub(known, value) for name, value in values.items()}
+
+
+def _is_task(tool: types.Tool) -> bool:
+    """Whether calls of a tool only begin something, whose end would have to be asked for."""
+    return tool.execution is not None and tool.execution.task_support == "required"
+
+
+def _tool(tool: types.Tool) -> RemoteTool:
+    return RemoteTool(
+        name=tool.name,
+        description=tool.description or tool.title or "",
+        parameters=tool.input_schema,
+    )
+
+
+def _prompt(prompt: types.Prompt) -> Prompt:
+    return Prompt(
+        name=prompt.name,
+        description=prompt.description or prompt.title or "",
+        arguments=tuple(
+            Argument(name=one.name, required=bool(one.required)) for one in prompt.arguments or ()
+        ),
+    )
+
+
+def _text(content: object) -> str:
+    """A piece of what a server gives, as text; of what is none, that it is there."""
+    match content:
+        case types.TextContent(text=text):
+            return text
+        case types.EmbeddedResource(resource=types.TextResourceContents(text=text)):
+            return text
+        case types.EmbeddedResource(resource=resource):
+            return f"[what is at {resource.uri} is no text, and not shown]"
+        case types.ResourceLink(uri=uri, name=name):
+            return f"[there is more at {uri}: {name}]"
+        case (
+            types.ImageContent(mime_type=kind, data=data)
+            | types.AudioContent(mime_type=kind, data=data)
+        ):
+            return f"[{kind} of {len(data) * 3 // 4:,} bytes, not shown]"
+        case _:
+            return "[something that is no text]"

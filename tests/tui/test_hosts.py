@@ -1,0 +1,61 @@
+"""The view of the model hosts: what is shown of them, and that nobody looks when nobody looks."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import TYPE_CHECKING
+
+from engine.config import ModelSettings, OllamaSettings, Settings
+from engine.pool import Job, Lane
+from tests.tui.chatting import Chat, chatting
+from tui.screens.hosts import HostsScreen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def dead_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def watching(chat: Chat) -> list[Job[object]]:
+    return chat.engine.pool.living(Lane.FETCH)
+
+
+async def test_each_host_is_shown_as_it_is_and_looked_at_only_while_it_is_shown(
+    tmp_path: Path, ollama_host: str
+) -> None:
+    dead = dead_port()
+    settings = Settings(
+        model=ModelSettings(default="scripted:parrot"),
+        ollama=OllamaSettings(host=ollama_host, hosts=(dead,)),
+    )
+    async with chatting(tmp_path, chosen=settings) as chat:
+        await chat.ready()
+        assert watching(chat) == []
+        await chat.pilot.press("f8")
+        await chat.until_shown("gone")
+        rows = chat.text
+        assert re.search(rf"● {re.escape(ollama_host)} +ollama +reachable +\d+ m?s +0 +–", rows)
+        assert re.search(rf"✗ {re.escape(dead)} +ollama +gone", rows)
+        assert re.search(r"(loaded|has) .*smollm2:135m", rows)
+        assert watching(chat)
+        await chat.pilot.press("escape")
+        await chat.until(lambda: not watching(chat))
+
+
+async def test_the_hosts_are_a_command_too(tmp_path: Path) -> None:
+    settings = Settings(
+        model=ModelSettings(default="scripted:parrot"), ollama=OllamaSettings(host=dead_port())
+    )
+    async with chatting(tmp_path, chosen=settings, size=(80, 24)) as chat:
+        await chat.ready()
+        await chat.say("/hosts")
+        await chat.until(lambda: isinstance(chat.app.screen, HostsScreen))
+        await chat.until_shown("gone")
+        await chat.until_shown("can't be reached")
+        await chat.pilot.press("f8")
+        await chat.until(lambda: chat.app.screen is chat.screen)

@@ -1,0 +1,73 @@
+"""`scrubjay mcp`: Scrubjay's tools for other programs, and the servers that it uses itself."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from engine.mcp.servers import START_SECONDS, ServerState
+from tui.command_line.console import Exit, say, say_json, tell
+from tui.command_line.running import opened
+
+if TYPE_CHECKING:
+    import argparse
+
+    from engine.config import Paths, Settings
+    from engine.mcp.servers import Server
+
+
+async def mcp(options: argparse.Namespace, settings: Settings, paths: Paths) -> int:
+    """Serve until standard input ends, or list the servers of the settings.
+
+    Raises:
+        StorageError: The database can't be used.
+    """
+    if options.action == "list":
+        return await _list(settings, paths, as_objects=options.json)
+    allow = {*settings.mcp.allow, *options.allow}
+    if sys.stdin is not None and sys.stdin.isatty():
+        tell(
+            "This is for a program that speaks the Model Context Protocol; name it `scrubjay mcp`"
+            " there. Ctrl-d ends it."
+        )
+    async with opened(settings, paths) as engine:
+        serving = await asyncio.to_thread(import_module, "engine.mcp.serving")
+        engine.load_memory()
+        await serving.serve(engine, allow, settings.mcp.entity or None)
+    return Exit.DONE
+
+
+async def _list(settings: Settings, paths: Paths, *, as_objects: bool) -> int:
+    async with opened(settings, paths) as engine:
+        await engine.servers.settled(START_SECONDS)
+        servers = list(engine.servers)
+        # At the end they are stopped.
+        failed = any(server.state is ServerState.FAILED for server in servers)
+        if as_objects:
+            say_json([_as_object(server) for server in servers])
+        elif not servers:
+            say(f"No server is named below [mcp.servers] in {paths.settings_file}.")
+        else:
+            for server in servers:
+                _tell(server)
+    return Exit.FAILED if failed else Exit.DONE
+
+
+def _tell(server: Server) -> None:
+    trouble = f": it {server.trouble}" if server.state is ServerState.FAILED else ""
+    say(f"{server.name}  {server.state}{trouble}  ({server.place})")
+    for tool in server.offers.tools:
+        say(f"    {tool.name}  {' '.join(tool.description.split())}")
+
+
+def _as_object(server: Server) -> dict[str, object]:
+    return {
+        "name": server.name,
+        "state": server.state,
+        "trouble": server.trouble,
+        "place": server.place,
+        "offers": server.offers,
+        "notes": server.notes,
+    }
