@@ -105,7 +105,11 @@ class Workers:
             try:
                 async with asyncio.timeout(longest):
                     work = partial(function, *args, **kwargs)
-                    return await asyncio.get_running_loop().run_in_executor(crew.executor, work)
+                    try:
+                        running = asyncio.get_running_loop().run_in_executor(crew.executor, work)
+                    except RuntimeError as error:  # it broke while this waited for its turn
+                        raise BrokenExecutor(str(error)) from error
+                    return await running
             except (BrokenExecutor, TimeoutError):
                 crew.end()
                 if self._crew is crew:

@@ -129,5 +129,5 @@ class _Errors(logging.Handler):
         text = record.getMessage()
         unforeseen = " failed: " in text and not text.endswith(FORESEEN)
         if record.levelno >= logging.ERROR or unforeseen:
-            why = f" ({record.exc_info[1]!r})" if record.exc_info else ""
-            self._problems.append(f"in the log: {record.name}: {text}{why}")
+            why = self.format(record) if record.exc_info else text
+            self._problems.append(f"in the log: {record.name}: {why}")

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from storage.records import Finish, Role
-from tests.soak.parrot import SAID, TOKEN, Answer
+from tests.soak.parrot import REF, SAID, TOKEN, Answer
 
 if TYPE_CHECKING:
     from storage.records import Message
@@ -92,8 +92,11 @@ class Ledger:
 
 
 def _from_the_model(message: Message) -> str:
-    """An answer without what research puts under it, which quotes other answers."""
-    return message.content.partition("\n\n")[0]
+    """What the server said: what research puts under it quotes other answers.
+
+    The embedded model, which sees such answers, says what looks like them.
+    """
+    return message.content.partition("\n\n")[0] if message.model == REF else ""
 
 
 async def _every(store: Store, session_id: str) -> list[Message]:

@@ -36,8 +36,8 @@ KINDS = (
 ASIDES = ("garbled", "empty", "refused")
 """What comes of questions for JSON, which are asked beside the conversation."""
 
-ONE_IN = 25
-"""So rarely it fails to tell of itself."""
+ONE_IN, AT_FIRST = 25, 10
+"""So rarely it fails to tell of itself, after so many times: a start has to find a model."""
 
 SHOWN = {
     "details": {"family": "parrot", "parameter_size": "8B", "quantization_level": "Q4_0"},
@@ -98,6 +98,8 @@ class Parrot:
 
     def _rarely(self, path: str) -> bool:
         self._asked[path] += 1
+        if self._asked[path] <= AT_FIRST:
+            return False
         return not random.Random(f"{self._seed} {path} {self._asked[path]}").randrange(ONE_IN)
 
     async def _chat(self, body: dict[str, Any], reply: Reply) -> None:

@@ -53,6 +53,15 @@ async def test_work_that_kills_every_worker_is_given_up(tmp_path: Path) -> None:
         assert await workers.run(die_once, __file__) == "alive"
 
 
+async def test_an_executor_that_breaks_between_two_pieces_of_work_is_replaced() -> None:
+    # One that waits for its turn with a crew that another gives up meanwhile finds it shut down.
+    async with Workers.running(lambda: (ThreadPoolExecutor(1), lambda: None), 1) as workers:
+        assert await workers.run(os.getpid) == os.getpid()
+        assert workers._crew is not None
+        workers._crew.executor.shutdown()
+        assert await workers.run(os.getpid) == os.getpid()
+
+
 async def test_what_a_function_raises_comes_back(tmp_path: Path) -> None:
     async with Workers.running(partial(processes, 1), 1) as workers:
         with pytest.raises(ValueError, match="no"):
