@@ -24,6 +24,7 @@ NEVER_ASKED = {
     "encoding.spec.whatwg.org",
     "example.org",
     "info.arxiv.org",
+    "man7.org",
     "platform.openai.com",
     "specifications.freedesktop.org",
     "www.mediawiki.org",

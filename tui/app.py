@@ -105,7 +105,8 @@ class ScrubjayApp(KeysTold):
     def on_mount(self) -> None:
         """Say what could not be done as the settings want it."""
         if troubles := "\n".join(self._settings_troubles()):
-            tell(self, troubles, "warning")
+            # The status line has its width with the first frame.
+            self.screen.call_after_refresh(tell, self, troubles, "warning")
         self._attention = Attention(self, self._to_terminal)
         if self.console.color_system == "standard" and not self.is_headless:
             self.theme = for_16_colours(self.current_theme)

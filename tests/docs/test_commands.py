@@ -26,7 +26,12 @@ DOWNLOADED = ("tests/engine/llm/test_download.py", "weights.add(paths, hub.url)"
 COPIED = ("tests/cli/test_storage.py", '"storage", "copy"')
 
 ELSEWHERE = {
-    "pip install 'scrubjay[cluster]'": ("tests/engine/test_cluster.py", "distributed"),
+    "pip install 'scrubjay[cluster]'": ("tests/dask_cluster.py", "from distributed import"),
+    "dask scheduler --host 10.0.0.1 --port 8786": ("tests/dask_cluster.py", '"dask_scheduler"'),
+    "dask worker tcp://10.0.0.1:8786 --nthreads 1 --nworkers 4": (
+        "tests/dask_cluster.py",
+        '"dask_worker"',
+    ),
     "pip install .": ("tests/docs/test_stranger.py", "pip install ."),
     "scrubjay": ("tests/docs/test_stranger.py", "Terminal("),
     "scrubjay --serve": ("tests/cli/test_serve.py", '"--serve"'),

@@ -20,6 +20,7 @@ from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentScope, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
+from packaging.markers import Marker
 
 from engine import __version__
 from engine.llm.catalog import DEFAULT, KNOWN
@@ -44,12 +45,15 @@ class Locked(NamedTuple):
 
 
 def locked() -> list[Locked]:
-    """What `requirements.lock` has."""
+    """What `requirements.lock` has for this system; another one's packages are not here to ask."""
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    entries = re.findall(r"^([a-z0-9.-]+)==([^\s;\\]+)(.*(?:\n +--hash.*)+)", text, re.MULTILINE)
+    entries = re.findall(
+        r"^([a-z0-9.-]+)==([^\s;\\]+)(?: ; (.+?))? *\\((?:\n +--hash.*)+)", text, re.MULTILINE
+    )
     return [
-        Locked(name, version, tuple(re.findall(r"sha256:([0-9a-f]{64})", rest)))
-        for name, version, rest in entries
+        Locked(name, version, tuple(re.findall(r"sha256:([0-9a-f]{64})", hashes)))
+        for name, version, marker, hashes in entries
+        if not marker or Marker(marker).evaluate()
     ]
 
 

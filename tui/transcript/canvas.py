@@ -18,7 +18,7 @@ from tui.transcript import selecting
 from tui.transcript.events import LoadFailed
 from tui.transcript.layout import Layout
 from tui.transcript.look import END, PREFIX, STYLES
-from tui.transcript.pace import KeysTold, Pace
+from tui.transcript.pace import SOON, KeysTold, Pace
 from tui.transcript.pages import Load, Pages
 from tui.transcript.palette import Mark, Palette
 from tui.transcript.text import Line, Span
@@ -196,7 +196,7 @@ class Canvas(ScrollView):
         self._pace.key()
         if self._timer is not None:
             self._timer.stop()
-            self._timer = self.set_timer(max(self._pace.seconds, 0), self._show_news)
+            self._timer = self.set_timer(max(self._pace.seconds, SOON), self._show_news)
 
     def _show_soon(self) -> None:
         if self._timer is None:

@@ -28,6 +28,9 @@ ECHO = 0.02
 QUIET = 0.035
 """Seconds after a key in which even a fast typist does not press the next one."""
 
+SOON = 0.001
+"""Seconds until what is due; Textual divides by the length of a timer that is late."""
+
 LATEST = 0.1
 """Seconds after which an answer is rendered even though somebody types."""
 

@@ -574,8 +574,9 @@ async def test_a_model_remembers_and_forgets_with_the_users_consent(tmp_path: Pa
         assert (fact.text, fact.session_id) == ("The user keeps bees.", result.session_id)
         assert [one.position for one in await engine.memory.sources(fact.id)] == [0]
         for expected in ("Forgotten: 1 memory.", "Nothing of that kind is remembered."):
-            await agent.run("Forget my bees.", session_id=result.session_id)
-            await agent.run("", session_id=result.session_id, tool_confirmations={"forget": True})
+            result = await agent.run("Forget my bees.", session_id=result.session_id)
+            [call] = result.pending_tool_calls
+            await agent.run("", session_id=result.session_id, tool_confirmations={call.id: True})
             assert await engine.memory.search() == []
             assert backend.requests[-1].messages[-1].content == expected
 

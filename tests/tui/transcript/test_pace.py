@@ -103,3 +103,15 @@ async def test_a_key_puts_off_a_rendering(monkeypatch: pytest.MonkeyPatch) -> No
         before = transcript._pace._key_at
         await pilot.press("x")
         assert transcript._pace._key_at > before
+
+
+async def test_a_key_while_a_rendering_is_overdue_sets_a_timer_of_some_length() -> None:
+    # Textual divides by the length of a timer that is late: one of nothing would end the app.
+    app = KeysApp([])
+    async with app.run_test():
+        transcript = app.transcript
+        transcript._timer = transcript.set_timer(60, transcript._show_news)
+        transcript._hear_key(None)
+        assert transcript._pace.seconds <= 0
+        assert transcript._timer is not None
+        assert transcript._timer._interval > 0
