@@ -337,6 +337,8 @@ class Conversation(Branching):
             return
         if self._session_id is None or _session_of(event) != self._session_id:
             return
+        if not self.is_attached:  # the program ends, and the answer just before it
+            return
         if self._missed is not None:
             self._missed.append(event)
             return
