@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -482,15 +481,20 @@ def load_settings(file: Path, environ: Mapping[str, str] = os.environ) -> Settin
             the wrong type; or a variable's value does not fit.
     """
     text = ""
+    raw: dict[str, object] = {}
     try:
         text = file.read_text(encoding="utf-8")
-        raw = tomllib.loads(text)
     except FileNotFoundError:
-        raw = {}
+        pass
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} can't be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{file} is not valid TOML: {error}") from None
+    if text:
+        import tomllib  # late: many have no such file
+
+        try:
+            raw = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"{file} is not valid TOML: {error}") from None
     try:
         settings = msgspec.convert(raw, Settings)
     except msgspec.ValidationError as error:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from textual.app import App
+
 import assets
 from engine.config import SettingsError
 from engine.engine import Engine
@@ -96,7 +98,17 @@ class ScrubjayApp(KeysTold):
         self.set_keymap(engine.settings.keys)
         self._set_theme = wanted = engine.settings.ui.theme
         self._unknown_theme = "" if wanted in self.available_themes else wanted
-        self.theme = DEFAULT if self._unknown_theme else wanted
+        self._begin_with(DEFAULT if self._unknown_theme else wanted)
+
+    def _begin_with(self, theme: str) -> None:
+        """Have a theme before any style is read: changed later, all styles would be read again."""
+        self.set_reactive(App.theme, theme)
+        self.stylesheet.set_variables(self.get_css_variables())
+        dark = self.current_theme.dark
+        self.update_classes(
+            {"-dark-mode": dark, "-light-mode": not dark, f"-theme-{theme}": True}, update=False
+        )
+        self._refresh_truecolor_filter(self.ansi_theme)
 
     def get_default_screen(self) -> Screen[None]:
         """The only screen that is not a dialog."""

@@ -1,8 +1,10 @@
-"""Figures as people read them: counts, sizes, durations, and many of them as bars."""
+"""Values as people read them: counts, sizes, durations, figures as bars, and what is nested."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,3 +55,8 @@ def bar(share: float, cells: int) -> str:
     eighths = round(min(1.0, max(0.0, share)) * cells * 8) or (1 if share > 0 else 0)
     whole, rest = divmod(eighths, 8)
     return EIGHTHS[-1] * whole + (EIGHTHS[rest - 1] if rest else "")
+
+
+def in_json(value: object) -> str:
+    """A value as JSON, indented."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

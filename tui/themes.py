@@ -6,7 +6,6 @@ also what such a terminal shows.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -158,7 +157,11 @@ def own_themes(folder: Path) -> OwnThemes:
     A theme is named after its file if it has no `name`.
     """
     found = OwnThemes([], [])
-    for file in sorted(folder.glob("*.toml")):
+    if not (files := sorted(folder.glob("*.toml"))):
+        return found
+    import tomllib  # late: most have no themes of their own
+
+    for file in files:
         try:
             given = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

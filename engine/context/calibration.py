@@ -14,19 +14,20 @@ weighed down, as if errors had Cauchy's heavy tails.
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
+
+from engine.late import late
 
 if TYPE_CHECKING:
     import numpy
 
     from engine.llm.base import ChatRequest
 
-_DIGITS = re.compile(r"\d+")
-_WIDE = re.compile(r"[^\x00-\u07ff]")  # a range of so many would be slow to compile
-_ACCENTED = re.compile(r"[\u0080-\u07ff]")
-_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
+_DIGITS = late(r"\d+")
+_WIDE = late(r"[^\x00-\u07ff]")  # a range of so many would be slow to compile
+_ACCENTED = late(r"[\u0080-\u07ff]")
+_PUNCTUATION = late(r"[!-/:-@\[-`{-~]")
 
 DIGITS_A_TOKEN = 3
 """`o200k_base` takes up to so many digits for one token."""

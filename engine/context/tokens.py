@@ -9,11 +9,9 @@ that its server returns; see `engine.context.calibration`.
 from __future__ import annotations
 
 import asyncio
-import gzip
 import hashlib
 import threading
 from functools import lru_cache
-from importlib import resources
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -167,6 +165,8 @@ def _encoding() -> tiktoken.Encoding:
 
 def _load() -> tiktoken.Encoding:
     import base64
+    import gzip
+    from importlib import resources
 
     import tiktoken
 

@@ -14,30 +14,29 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+from engine.late import late
 from engine.memory import words as language
 
 _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september",
     "october", "november", "december",
 )  # fmt: skip
-_MONTH = re.compile(rf"\b({'|'.join(_MONTHS)})\b")
-_ISO_DATE = re.compile(r"\b((?:19|20)\d\d)-(\d\d)(?:-(\d\d))?\b")
-_DAY = re.compile(r"\b(\d{1,2})(?:st|nd|rd|th)?\b(?!:)")
-_YEAR = re.compile(r"\b((?:19|20)\d\d)\b")
-_BACK = re.compile(
-    r"\b(?:(\d+|an?|two|three|four|five|six) (day|week|month|year)s? ago|yesterday)\b"
-)
-_LAST = re.compile(r"\b(last|this) (week|month|year)\b")
+_MONTH = late(rf"\b({'|'.join(_MONTHS)})\b")
+_ISO_DATE = late(r"\b((?:19|20)\d\d)-(\d\d)(?:-(\d\d))?\b")
+_DAY = late(r"\b(\d{1,2})(?:st|nd|rd|th)?\b(?!:)")
+_YEAR = late(r"\b((?:19|20)\d\d)\b")
+_BACK = late(r"\b(?:(\d+|an?|two|three|four|five|six) (day|week|month|year)s? ago|yesterday)\b")
+_LAST = late(r"\b(last|this) (week|month|year)\b")
 _COUNTS = {"a": 1, "an": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 _UNIT_DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 
-_ASKED_OF_MODEL = re.compile(
+_ASKED_OF_MODEL = late(
     r"\byou (?:\w+ )?(?:say|said|tell|told|suggest\w*|recommend\w*|advi[sc]e\w*|explain\w*"
     r"|mention\w*|gave|give|wrote|write|propos\w*|list\w*)\b"
     r"|\byour (?:\w+ )?(?:advice|suggestion|recommend\w*|answer|explanation|opinion|tip)"
 )
 _SAYING = {"suggest", "recommend", "recommendation", "advice", "advise", "explain", "mention"}
-_FIRST_PERSON = re.compile(r"\b(?:i|i'm|i've|i'd|i'll|me|my|mine|myself|we|our|us)\b")
+_FIRST_PERSON = late(r"\b(?:i|i'm|i've|i'd|i'll|me|my|mine|myself|we|our|us)\b")
 
 _ASKS = {
     "when": r"\bwhen\b|\b(?:what|which) (?:date|day|month|year|time)\b|how long ago",
@@ -52,7 +51,7 @@ _ASKS = {
     "list": r"^(?:what|which|in what|how many|where) (?:\w+ )?(?:kinds? of |types? of )?\w*[^s']s\b"
     r"|\bboth\b|in common",
 }
-_PATTERNS = {name: re.compile(pattern) for name, pattern in _ASKS.items()}
+_PATTERNS = {name: late(pattern) for name, pattern in _ASKS.items()}
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from engine.late import late
 from engine.memory.words import STOP_WORDS
 
 if TYPE_CHECKING:
@@ -148,48 +149,48 @@ def _stated(clause: str) -> list[Statement]:
     return []
 
 
-_FENCED = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`", re.DOTALL)
-_TAGGED = re.compile(r"<(\w+)[^>]*>.*?</\1>", re.DOTALL)
-_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|(?<!\w)'[^'\n]*'(?!\w)")
-_SENTENCES = re.compile(r"(?<=[.!?…])\s+|\s*\n\s*")
-_CLAUSES = re.compile(
+_FENCED = late(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`", re.DOTALL)
+_TAGGED = late(r"<(\w+)[^>]*>.*?</\1>", re.DOTALL)
+_QUOTED = late(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|(?<!\w)'[^'\n]*'(?!\w)")
+_SENTENCES = late(r"(?<=[.!?…])\s+|\s*\n\s*")
+_CLAUSES = late(
     r",?\s+(?:and|but|so)\s+(?=(?:i|i'm|i've|my|you can call me|call me)\b)|;\s+|,\s+(?=i\b)",
     re.IGNORECASE,
 )
-_OPENING = re.compile(
+_OPENING = late(
     r"^(?:(?:hi|hello|hey|oh|well|so|and|also|by the way|btw|fyi|just so you know|for the record"
     r"|no|yes|ok|okay|thanks|thank you|actually|in fact|from now on|now|these days|nowadays"
     r"|as you know|today|update|correction|sorry)(?: there)?(?:\s*[,:!.–—-]+\s*|\s+))+",
     re.IGNORECASE,
 )
-_TASK = re.compile(
+_TASK = late(
     r"^\W*(?:(?:please|can you|could you)\s+)?(?:translate|rewrite|rephrase|reword|correct"
     r"|proofread|paraphrase|summari[sz]e|write|draft|compose|complete the|continue|imagine"
     r"|pretend|suppose|assume|act as|role-?play|let's (?:say|pretend|imagine|assume)|say we"
     r"|what does|how do (?:you|i) say|explain the (?:sentence|phrase)|for example|e\.g\.)\b",
     re.IGNORECASE,
 )
-_UNREAL = re.compile(
+_UNREAL = late(
     r"\b(?:if|suppose|supposing|imagine|pretend\w*|assum\w+|hypothetical\w*|wish|unless|as though"
     r"|would|could|might|maybe|perhaps|probably|in (?:my|a|the) (?:story|dream|novel|game|book)"
     r"|(?:my|the) character|said|says|sings?|wrote|used to think|kidding|joking)\b",
     re.IGNORECASE,
 )
-_REMEMBER = re.compile(
+_REMEMBER = late(
     r"^(?:please\s+|(?:can|could|will|would) you (?:please )?)?"
     r"(?:(?P<plain>remember(?! when\b| the time\b| how\b| who\b| what\b| me\b)|don't forget"
     r"|do not forget)|keep in mind|bear in mind|note|make a note|take note)"
     r"(?:\s+(?:that|for me that|of this|this))?\s*[:,]?\s+(?P<what>\S.*)$",
     re.IGNORECASE | re.DOTALL,
 )
-_PERSONAL = re.compile(r"\b(?:i|i'm|i've|i'd|i'll|me|my|mine|we|our|us)\b", re.IGNORECASE)
-_NO_VALUE = re.compile(
+_PERSONAL = late(r"\b(?:i|i'm|i've|i'd|i'll|me|my|mine|we|our|us)\b", re.IGNORECASE)
+_NO_VALUE = late(
     r"^(?:not|no|never|none|unknown|what|which|who|why|how|where|that|this|it|there|here|being|to|so"
     r"|too|very|really|still|the same|a secret|a mystery|irrelevant|private|important|ok|okay|fine"
     r"|good|bad|in|on|at)\b",
     re.IGNORECASE,
 )
-_TAIL = re.compile(
+_TAIL = late(
     r"\s+(?:with|because|since|where|which|who|but|while|when|now|currently|these days|nowadays"
     r"|at the moment|yesterday|recently|(?:last|this) (?:year|month|week|spring|summer|autumn|fall"
     r"|winter)|in (?:January|February|March|April|May|June|July|August|September|October|November"

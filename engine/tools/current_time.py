@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from engine.tools.registry import ToolContext, ToolError, tool
 
@@ -15,6 +14,8 @@ async def current_time(
     time_zone: Annotated[str, "An IANA name such as `Europe/Lisbon`; empty: the user's own"] = "",
 ) -> str:
     """Tell the date, the day of the week and the time now."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # late: a start needs no zones
+
     try:
         zone = ZoneInfo(time_zone) if time_zone else None
     except (ZoneInfoNotFoundError, ValueError, OSError):

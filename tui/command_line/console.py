@@ -8,7 +8,7 @@ import time
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from tui.figures import in_json
 
 if TYPE_CHECKING:
     from typing import Self, TextIO
@@ -56,7 +56,7 @@ def ask(text: str) -> None:
 
 def say_json(value: Any) -> None:
     """Print `value` as indented JSON. Records become objects, their times seconds since 1970."""
-    say(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    say(in_json(value))
 
 
 def write(text: str) -> None:

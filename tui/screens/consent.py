@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-import msgspec
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
 from engine.consent import Decision
+from tui.figures import in_json
 from tui.harmless import exact, visible
 from tui.screens.dialog import Dialog
 from tui.widgets.fields import Field
@@ -87,7 +87,7 @@ class ConsentScreen(Dialog[dict[str, Decision]]):
     def _show(self) -> None:
         call, place = self._call, len(self._decisions)
         scope, origin = self._scopes[place], self._origins[place]
-        arguments = msgspec.json.format(msgspec.json.encode(call.arguments), indent=2).decode()
+        arguments = in_json(call.arguments)
         self.query_one("#call", Static).update(
             Content.assemble(
                 (visible(call.name), "bold"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +11,7 @@ from rich.cells import cell_len, set_cell_size
 from engine.images import images_in, without_images
 from engine.research.citations import has_sources
 from storage.records import Finish, Role
-from tui.figures import duration
+from tui.figures import duration, in_json
 from tui.harmless import visible
 from tui.transcript.citing import with_citations
 from tui.transcript.document import Document, MarkdownDocument, PlainDocument
@@ -182,7 +181,7 @@ class MessageView:
         self.body_start = len(lines)
         if not self.is_folded:
             if call and call.arguments:
-                written = visible(json.dumps(call.arguments, indent=2, ensure_ascii=False))
+                written = visible(in_json(call.arguments))
                 lines.extend(wrap_spans([Span(written[:LONGEST], ("meta",))], self.width))
                 lines.append(_note("→"))
             lines.extend(self._body.lines)

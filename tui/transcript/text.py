@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from rich.cells import cell_len, split_graphemes
 
+from engine.late import late
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -17,7 +19,7 @@ TAB = 4
 """Cells from one tab stop to the next."""
 
 # It joins nothing, not across a change of style either, but makes the text measure shorter.
-_STRAY_JOINER = re.compile(r"(?<![^\x00-\x7f\u200d])\u200d+|\u200d+(?![^\x00-\x7f\u200d])")
+_STRAY_JOINER = late(r"(?<![^\x00-\x7f\u200d])\u200d+|\u200d+(?![^\x00-\x7f\u200d])")
 
 
 class Span(NamedTuple):
@@ -58,7 +60,7 @@ _IDEOGRAPH = (
     "\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60"
 )
 _CLOSING = "、。，．・：；？！」』）】〕〉》〟ー…,.:;?!)\\]}"
-_UNITS = re.compile(rf"[{_IDEOGRAPH}][{_CLOSING}]*|[^\s{_IDEOGRAPH}]+|\s+")
+_UNITS = late(rf"[{_IDEOGRAPH}][{_CLOSING}]*|[^\s{_IDEOGRAPH}]+|\s+")
 
 
 def wrap(text: str, width: int) -> list[tuple[int, int]]:

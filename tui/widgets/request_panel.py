@@ -12,7 +12,7 @@ from engine.events import SessionChanged
 from engine.images import PATCH
 from engine.llm.base import ModelError
 from storage.errors import StorageError
-from tui.figures import count
+from tui.figures import count, in_json
 from tui.harmless import visible
 from tui.telling import tell
 from tui.widgets.context_meter import STYLES
@@ -94,7 +94,7 @@ class RequestPanel(Panel):
         if (request := self.request) is None:
             tell(self, "There is no request to copy yet.", "warning")
             return
-        self.app.copy_to_clipboard(as_json(request))
+        self.app.copy_to_clipboard(in_json(request))
         tell(self, "Copied the request as JSON.")
 
     def build(self, width: int) -> Iterator[Row]:
@@ -110,11 +110,6 @@ class RequestPanel(Panel):
         if self._built is None or self._built[0] is not packed or self._built[1] != width:
             self._built = (packed, width, list(_whole(packed, width)))
         yield from self._built[2]
-
-
-def as_json(request: ChatRequest) -> str:
-    """A request as JSON, for people to read."""
-    return msgspec.json.format(msgspec.json.encode(request), indent=2).decode()
 
 
 def _whole(packed: Packed, width: int) -> Iterator[Row]:
@@ -142,7 +137,7 @@ def _options(request: ChatRequest, width: int) -> Iterator[Row]:
         if value is not None:
             yield pair(name.replace("_", " "), visible(str(value)), width)
     if request.schema is not None:
-        yield from _text(_json(request.schema), width)
+        yield from _text(in_json(request.schema), width)
 
 
 def _message(number: int, message: ChatMessage, width: int) -> Iterator[Row]:
@@ -157,13 +152,13 @@ def _message(number: int, message: ChatMessage, width: int) -> Iterator[Row]:
         yield _quiet(f"{told}{PATCH}×{PATCH} pixels", width)
     for call in message.tool_calls:
         yield _quiet(f"calls {call.name} ({call.id})", width)
-        yield from _text(_json(call.arguments), width)
+        yield from _text(in_json(call.arguments), width)
 
 
 def _tool(tool: ToolSpec, width: int) -> Iterator[Row]:
     yield heading(f"Tool {visible(tool.name)}")
     yield from _text(tool.description, width)
-    yield from _text(_json(tool.parameters), width)
+    yield from _text(in_json(tool.parameters), width)
 
 
 def _text(text: str, width: int) -> Iterator[Row]:
@@ -176,7 +171,3 @@ def _quiet(text: str, width: int) -> Row:
     return text_row(
         *(Content.styled(f" {piece}", MUTED) for piece in wrapped(visible(text), width))
     )
-
-
-def _json(value: object) -> str:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
