@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.terminal.screen import Terminal
 from tests.tools import manpage
 from tui.command_line.arguments import build_parser
 from tui.command_line.completions import SHELLS, levels, script
@@ -18,7 +21,6 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Scrubjay
 
 COMPLETE = """
-scrubjay() { echo '019abc  2026-01-01 10:00   2 messages  Birds of the north'; }
 source "$1"; shift
 COMP_WORDS=(scrubjay "$@") COMP_CWORD=$#
 compopt() { :; }
@@ -50,7 +52,7 @@ def test_a_script_is_one_of_its_shell(shell: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize(
+CASES = pytest.mark.parametrize(
     ("words", "offered"),
     [
         (["se"], ["sessions"]),
@@ -61,25 +63,98 @@ def test_a_script_is_one_of_its_shell(shell: str) -> None:
         (["sessions", "show", ""], ["last", "019abc"]),
         (["sessions", "export", "--all", "--format", "json", "01"], ["019abc"]),
         (["ask", "--session", "0"], ["019abc"]),
-        (["ask", "--model", "x"], [""]),
+        (["ask", "--model", "x"], []),
         (["backup", "notes"], ["notes.txt"]),
         (["sessions", "import", "--format", "chatgpt", "notes"], ["notes.txt"]),
+        (["sessions", "export", "-o", "notes"], ["notes.txt"]),
     ],
 )
-def test_bash_offers_what_may_come_next(
-    tmp_path: Path, words: list[str], offered: list[str]
-) -> None:
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a file to complete, and in `bin` a `scrubjay` that has one conversation."""
     (tmp_path / "notes.txt").touch()
-    file = tmp_path / "completion.bash"
-    file.write_text(script("bash", build_parser()))
+    command = tmp_path / "bin" / "scrubjay"
+    command.parent.mkdir()
+    command.write_text("#!/bin/sh\necho '019abc  2026-01-01 10:00   2 messages  Birds'\n")
+    command.chmod(0o755)
+    for shell in SHELLS:
+        (tmp_path / f"completion.{shell}").write_text(script(shell, build_parser()))
+    return tmp_path
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return {
+        "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "ZDOTDIR": str(folder),
+        "TERM": "xterm-256color",
+    }
+
+
+def _shell(name: str) -> str:
+    if (found := shutil.which(name)) is None:
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+@CASES
+def test_bash_offers_what_may_come_next(folder: Path, words: list[str], offered: list[str]) -> None:
     done = subprocess.run(
-        ["bash", "-c", COMPLETE, "bash", str(file), *words],
+        ["bash", "-c", COMPLETE, "bash", str(folder / "completion.bash"), *words],
         capture_output=True,
         text=True,
-        cwd=tmp_path,
+        cwd=folder,
+        env=_environment(folder),
         check=True,
     )
-    assert (done.stdout.splitlines(), done.stderr) == (offered, "")
+    assert (done.stdout.split(), done.stderr) == (offered, "")
+
+
+@CASES
+def test_fish_offers_what_may_come_next(folder: Path, words: list[str], offered: list[str]) -> None:
+    typed = " ".join(["scrubjay", *words])
+    done = subprocess.run(
+        [
+            *(_shell("fish"), "--no-config"),
+            *("-c", f"source completion.fish; complete -C {shlex.quote(typed)}"),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=_environment(folder),
+        check=True,
+    )
+    found = {line.split("\t")[0] for line in done.stdout.splitlines()}
+    assert (found, done.stderr) == (set(offered), "")
+
+
+@CASES
+def test_zsh_offers_what_may_come_next(folder: Path, words: list[str], offered: list[str]) -> None:
+    """As a person sees it: one that is possible is written, several are listed below."""
+    with Terminal(
+        [_shell("zsh"), "-f", "-i"], env=_environment(folder), cwd=folder, columns=100, lines=20
+    ) as terminal:
+        ready = "ready>"
+        terminal.keys(
+            "unsetopt list_ambiguous auto_menu; autoload -Uz compinit; compinit -D -u; "
+            "source ./completion.zsh; clear;"
+            f" PS1='{ready} '\r"
+        )
+        terminal.wait_for(lambda text: text.startswith(ready))
+        typed = " ".join(["scrubjay", *words])
+        terminal.keys(f"{typed}\t")
+        if len(offered) == 1:
+            whole = " ".join(["scrubjay", *words[:-1], *offered])
+            terminal.wait_for(lambda text: text.startswith(f"{ready} {whole}"))
+            return
+        # What was typed after the key shows that the key has been dealt with.
+        terminal.keys("@")
+        text = terminal.wait_for("@")
+        listed = {word for line in text.splitlines()[1:] for word in line.split()[:3]}
+        assert listed.issuperset(offered)
+        assert offered or not listed
 
 
 def test_the_command_prints_it(scrubjay: Scrubjay) -> None:

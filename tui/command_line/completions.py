@@ -133,7 +133,8 @@ def _zsh(found: list[Level]) -> str:
         parts = []
         if value.words:
             described = " ".join(
-                shlex.quote(f"{_colons(word)}:{help}") for word, help in value.words
+                shlex.quote(f"{_colons(word)}:{help}" if help else _colons(word))
+                for word, help in value.words
             )
             parts.append(f"offered=({described}); _describe word offered")
         if value.sessions:
@@ -187,17 +188,18 @@ def _fish(found: list[Level]) -> str:
         return f"complete -c scrubjay -n '__scrubjay_at {level.path}' {rest}{told}"
 
     def arguments(value: Value) -> str:
-        words = " ".join(word for word, _ in value.words)
+        # What is told of the option would else be told of each.
+        words = [f'{word}\\t"{help}"' for word, help in value.words]
         if value.sessions:
-            words += " (__scrubjay_sessions)"
-        return f"-a {_fish_quoted(words)}" if words else ""
+            words.append("(__scrubjay_sessions)")
+        return f"-x -a {_fish_quoted(' '.join(words))}" if words else "-x"
 
     lines = [
         "# Completion of scrubjay for fish.",
         "function __scrubjay_at",
         "    set -l path",
         "    for word in (commandline -opc)[2..]",
-        '        switch (string join " " $path $word)',
+        '        switch (string join -- " " $path $word)',
         f"            case {' '.join(_fish_quoted(level.path) for level in found if level.path)}",
         "                set -a path $word",
         "        end",
@@ -215,7 +217,7 @@ def _fish(found: list[Level]) -> str:
             kind = f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}"
             if name in taking:
                 value = taking[name]
-                kind += f" -r {'-F' if value.files else arguments(value)}".rstrip()
+                kind += f" {'-r -F' if value.files else arguments(value)}"
             lines.append(offer(level, kind, help))
         if level.argument.files:
             lines.append(offer(level, "-F"))
