@@ -27,6 +27,7 @@ from engine.images import named, without_images
 from engine.library import Library
 from engine.llm.base import ModelError
 from engine.mcp.servers import Servers
+from engine.mcp.texts import with_resources
 from engine.memory.learning import PROCESS
 from engine.memory.meaning import NICENESS, Meaning
 from engine.memory.memories import Memories
@@ -192,14 +193,16 @@ class Engine:
         return await self._send(session_id, text, extra=extra)
 
     async def attach(self, text: str, folder: Path) -> str:
-        """A message with the files that it names: texts in it, images kept for it and named in it.
+        """A message with what it names by `@`: texts in it, images kept for it and named in it.
+
+        Files are named by their paths, and resources of servers as `SERVER:URI`.
 
         Args:
             text: What was written.
             folder: Where relative names begin.
 
         Raises:
-            AttachmentError: A file can't be attached; the message says why.
+            AttachmentError: Something can't be attached; the message says why.
             StorageError: An image can't be kept.
         """
         attached = await asyncio.to_thread(with_files, text, folder)
@@ -207,7 +210,7 @@ class Engine:
             named(name, await self.library.keep_image(data), data)
             for name, data in attached.images.items()
         ]
-        return "\n\n".join([attached.text, *lines])
+        return await with_resources(text, "\n\n".join([attached.text, *lines]), self.servers)
 
     async def research(self, session_id: str | None, question: str) -> Turn:
         """Ask something whose answer is looked up everywhere at once, and cites what was found.

@@ -12,6 +12,7 @@ from storage.records import Finish, Role
 
 if TYPE_CHECKING:
     import subprocess
+    from pathlib import Path
 
     from storage.records import Message
     from storage.store import Store
@@ -75,6 +76,29 @@ def test_a_question_can_come_from_the_pipe_alone(answering: Scrubjay) -> None:
     asked = answering.run("ask", "--json", stdin="Say hello.\n")
     assert asked.code == 0, asked
     assert _messages(answering, "last")[0].content == "Say hello."
+
+
+def test_files_that_the_question_names_are_put_into_it(answering: Scrubjay, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("The jay hid an acorn.\n")
+    named = tmp_path / "notes.txt"
+    asked = answering.run("ask", "--json", f"Sum up @{named}, please.", stdin="Mind @nothing.")
+    assert asked.code == 0, asked
+    assert _messages(answering, "last")[0].content == (
+        f"Sum up @{named}, please.\n\n`{named}`:\n\n```txt\nThe jay hid an acorn.\n```"
+        "\n\nMind @nothing."
+    )
+
+
+def test_a_file_that_can_not_be_put_into_a_question_is_told_and_nothing_is_asked(
+    scrubjay: Scrubjay, tmp_path: Path
+) -> None:
+    (tmp_path / "program").write_bytes(b"\x7fELF\0\0")
+    asked = scrubjay.run("ask", f"What is @{tmp_path}/program?")
+    assert (asked.code, asked.out) == (1, "")
+    assert asked.err == (
+        f"scrubjay: {tmp_path}/program is neither text nor an image.\nNothing was asked.\n"
+    )
+    assert scrubjay.run("sessions", "list", "--json").json == []
 
 
 def test_nothing_to_ask_is_a_wrong_command_line(scrubjay: Scrubjay) -> None:

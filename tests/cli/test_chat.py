@@ -163,6 +163,19 @@ def test_commands_do_what_they_do_on_the_screen(talk: Talk, tmp_path: Path) -> N
     assert len(talk.backend.requests) == 2
 
 
+def test_files_that_a_question_names_are_put_into_it(talk: Talk, tmp_path: Path) -> None:
+    talk.backend.scripts = [["It hid an acorn."]]
+    (tmp_path / "notes.txt").write_text("The jay hid an acorn.\n")
+    (tmp_path / "program").write_bytes(b"\x7fELF\0\0")
+    asked = f"Sum up @{tmp_path}/notes.txt"
+    assert talk.run(f"What is @{tmp_path}/program?\n{asked}\n") == 0
+    assert "program is neither text nor an image.\nNothing was asked.\n" in talk.err.getvalue()
+    [question, _] = talk.kept()
+    assert question.content == (
+        f"{asked}\n\n`{tmp_path}/notes.txt`:\n\n```txt\nThe jay hid an acorn.\n```"
+    )
+
+
 def test_a_call_is_decided_on_later_and_a_file_is_imported(talk: Talk, tmp_path: Path) -> None:
     talk.may_call_tools()
     call = ToolCall(id="c", name="read_file", arguments={"path": "/nowhere/notes.txt"})

@@ -159,7 +159,8 @@ def _add_ask(commands: argparse._SubParsersAction[_Parser]) -> None:
         "ask",
         help="answer a question on standard output",
         description="Answer a question on standard output, as the answer comes.\n"
-        "What is piped in is appended to the question. The conversation is kept.",
+        "Files that it names with @ are put into it, and what is piped in comes behind it.\n"
+        "The conversation is kept.",
         epilog=CODES,
     )
     ask.add_argument("question", nargs="*", help="what to ask")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from engine.attachments import AttachmentError
 from engine.events import AnswerDelta, AnswerEnded, Event, ModelChanged, Notice
 from engine.research.outcome import STATE, outcome_of
 from storage.records import Finish, Usage
@@ -29,12 +31,17 @@ async def ask(options: argparse.Namespace, settings: Settings, paths: Paths) -> 
     """Answer the question of the command line.
 
     Raises:
-        CommandError: There is nothing to ask, or no such session.
+        CommandError: There is nothing to ask, a file that it names can't be attached, or there is
+            no such session.
         StorageError: The question could not be kept.
         BrokenPipeError: The reader of the answer went away; what had come of it is kept.
     """
-    question = _question(options.question)
+    words, piped = _question(options.question)
     async with opened(settings, paths) as engine:
+        try:
+            question = _joined(await engine.attach(words, Path.cwd()), piped)
+        except AttachmentError as error:
+            raise CommandError(str(error), "Nothing was asked.") from None
         session_id = await _session_for(engine, options.session, options.model)
         turn = await answer(engine, engine.send(session_id, question), streaming=not options.json)
     if options.json:
@@ -47,7 +54,7 @@ async def research(options: argparse.Namespace, settings: Settings, paths: Paths
 
     Raises: as `ask`.
     """
-    question = _question(options.question)
+    question = _joined(*_question(options.question))
     async with opened(settings, paths) as engine:
         session_id = await _session_for(engine, options.session, options.model)
         turn = await answer(
@@ -91,19 +98,22 @@ def _ended(turn: Turn) -> int:
     return Exit.FAILED
 
 
-def _question(words: list[str]) -> str:
-    """The words of the command line, and under them what is piped in."""
-    parts = [" ".join(words)]
+def _question(words: list[str]) -> tuple[str, str]:
+    """The words of the command line, and what is piped in."""
+    question, piped = " ".join(words), ""
     if sys.stdin is not None and not sys.stdin.isatty():  # None: it was closed before the start
-        parts.append(sys.stdin.buffer.read().decode("utf-8", errors="replace"))
-    question = "\n\n".join(part.strip() for part in parts if part.strip())
-    if not question:
+        piped = sys.stdin.buffer.read().decode("utf-8", errors="replace")
+    if not (question.strip() or piped.strip()):
         raise CommandError(
             "There is nothing to ask.",
             'Write the question behind the command, as in `scrubjay ask "What is a scrub jay?"`.',
             code=Exit.USAGE,
         )
-    return question
+    return question, piped
+
+
+def _joined(*parts: str) -> str:
+    return "\n\n".join(part.strip() for part in parts if part.strip())
 
 
 async def _session_for(engine: Engine, name: str, model: str | None) -> str | None:

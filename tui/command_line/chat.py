@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine import export, imports
+from engine.attachments import AttachmentError
 from engine.consent import Decision, pending_calls
 from engine.llm.base import ModelError
 from storage.errors import StorageError
@@ -198,13 +199,16 @@ class Chat:
         slash = read_slash(text)
         try:
             if slash is None:
-                await self._answer(self._engine.send(self._session_id, text))
+                whole = await self._engine.attach(text, Path.cwd())
+                await self._answer(self._engine.send(self._session_id, whole))
             else:
                 await self._do(slash)
         except (StorageError, CommandError) as error:
             complain(error.message, error.next_step)
         except ModelError as error:
             complain(error.failure.message, error.failure.next_step)
+        except AttachmentError as error:
+            complain(str(error), "Nothing was asked.")
 
     async def _do(self, slash: Slash) -> None:
         if slash.command is None:
@@ -398,6 +402,7 @@ class Chat:
         for command in COMMANDS:
             if command.slash and self._doer(command.action):
                 say(f"{f'{command.slash} {command.takes}'.rstrip()}: {command.title}")
+        say("@FILE puts a file into a question: text, or an image where the model can see.")
         say("A line that ends in a backslash goes on with the next. Ctrl-c stops an answer.")
 
     async def do_quit(self, _argument: str) -> None:

@@ -50,7 +50,14 @@ class SettingsScreen(Dialog[None]):
         background: $block-cursor-background;
         color: $block-cursor-foreground;
     }
-    SettingsScreen #about { height: auto; max-height: 8; padding: 0 1; color: $text-muted; }
+    SettingsScreen #about {
+        height: auto;
+        max-height: 8;
+        margin-top: 1;
+        padding: 0 1;
+        color: $text-muted;
+    }
+    SettingsScreen.-low #about { margin-top: 0; }
     SettingsScreen #value, SettingsScreen #value:focus {
         display: none;
         background: $primary-muted;

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style as RichStyle
+from textual.cache import LRUCache
 from textual.strip import Strip
 
 from tui.transcript.look import ACTION, PREFIX
@@ -21,20 +22,23 @@ if TYPE_CHECKING:
 Mark = tuple[int, int, str]
 """The characters from the first number up to the second, and the style to put over them."""
 
+STYLES_KEPT = 1_024
+"""Every link has a style of its own, and a long history has many links."""
+
 
 class Palette:
     """The styles of one widget under its present theme."""
 
     def __init__(self, widget: Widget) -> None:
         self._widget = widget
-        self._styles: dict[tuple[Style, str], RichStyle] = {}
+        self._styles: LRUCache[tuple[Style, str], RichStyle] = LRUCache(STYLES_KEPT)
         self.base = widget.rich_style
         """Of plain text."""
 
     def style(self, names: Style, link: str = "") -> RichStyle:
         """The named styles over each other, the last on top."""
         key = (names, link)
-        if key not in self._styles:
+        if (style := self._styles.get(key)) is None:
             style = self.base
             for name in names:
                 style += self._component(name)
@@ -42,7 +46,7 @@ class Palette:
                 address = None if link.startswith(ACTION) else link
                 style += RichStyle(link=address, meta={"link": link})
             self._styles[key] = style
-        return self._styles[key]
+        return style
 
     def _component(self, name: str) -> RichStyle:
         if name == "selection":

@@ -72,7 +72,7 @@ class Transcript(Canvas, can_focus=True):
             Binding("c", "copy_message", "Copy message"),
             Binding("y", "copy_code", "Copy code"),
             Binding("o", "open_link", "Open link"),
-            Binding("t", "toggle_thinking", "Thinking"),
+            Binding("t", "toggle_thinking", "Thinking", tooltip="What was thought; a tool's call"),
             Binding("space", "toggle_fold", "Fold"),
             Binding("p", "ask('pin')", "Pin", tooltip="Keep it before the model, or let it go"),
             Binding("i", "toggle_details", "Info", tooltip="When messages came, and their tokens"),

@@ -31,7 +31,6 @@ from engine.events import (
     TurnEnded,
 )
 from engine.library import Draft
-from engine.mcp.texts import with_resources
 from engine.parameters import Parameters
 from engine.pins import pinned_ids
 from storage.errors import StorageError
@@ -283,7 +282,6 @@ class Conversation(Branching):
         """
         try:
             whole = await self._engine.attach(text, Path.cwd())
-            whole = await with_resources(text, whole, self._engine.servers)
         except (AttachmentError, StorageError) as error:
             self.composer.give_back(text)
             tell(self, str(error), "error")
