@@ -28,7 +28,6 @@ from engine.library import Library
 from engine.llm.base import ModelError
 from engine.mcp.servers import Servers
 from engine.mcp.texts import with_resources
-from engine.memory.learning import PROCESS
 from engine.memory.meaning import NICENESS, Meaning
 from engine.memory.memories import Memories
 from engine.memory.recall import KINDS, Recall
@@ -423,25 +422,9 @@ class Engine:
         """Take in a file's conversations in the background; a `Notice` says what came of it."""
 
         async def take_in(job: Job[None]) -> None:
-            from engine import imports
+            from engine.imports.in_background import take_in_and_tell  # late: no start imports
 
-            def tell(report: imports.Report, share: float) -> None:
-                job.report(share, f"{report.conversations:,} conversations")
-
-            try:
-                report = await imports.take_in(self.library, file, progress=tell)
-            except (imports.UnreadableError, StorageError) as error:
-                text = f"{error.message} {error.next_step}".rstrip()
-                self.events.emit(Notice(text=text, severity="error"))
-            except OSError as error:
-                text = f"{file} can't be read: {error.strerror or error}."
-                self.events.emit(Notice(text=text, severity="error"))
-            else:
-                text = f"{report.problem} {report.summary}".lstrip()
-                problem = bool(report.problem)
-                self.events.emit(
-                    Notice(text=text, severity="warning" if problem else "information")
-                )
+            await take_in_and_tell(job, file, self.library, self.events)
 
         return self.pool.submit("import conversations", Lane.UPKEEP, take_in, key="import")
 
@@ -469,44 +452,6 @@ class Engine:
         return await self._workshop.recall.recall(
             question, limit, tokens=tokens, kinds=kinds, entity_id=entity_id
         )
-
-    async def look_up(self, question: str, *, entity_id: str | None, process_id: str) -> str:
-        """Research for another program: the articles, as a model reads them, and no answer.
-
-        The question and what was found are kept in a conversation of its own.
-
-        Args:
-            question: What to find out. Nobody vouches for addresses in it.
-            entity_id: For whom.
-            process_id: The program that asks.
-
-        Raises:
-            ModelError: There is no model to make topics of the question.
-            StorageError: The store can't be used.
-        """
-        from engine.research.synthesis import closing  # late: few programs ask
-
-        backend, info = await self.models.ready(None)
-        desk = await self.research_desk()
-        session = await self._store.sessions.create(user_id=entity_id)
-        await self._store.sessions.set_state(session.id, PROCESS, process_id)
-        asked = await self._store.messages.append(session.id, role=Role.USER, content=question)
-        await self.library.rename(session.id, first_words(question), TitleOrigin.WORDS)
-        research = desk.begin(asked, question)
-        await research.gather(backend, info)
-        told = await research.told(info)
-        numbers = ", ".join(f"[{number}]" for number in range(1, len(research.shown) + 1))
-        given = f"{process_id} asked this, and was given {numbers}." if numbers else told
-        answer = await self._store.messages.append(
-            session.id,
-            role=Role.ASSISTANT,
-            content=given + (closing(question, given, research.shown) if numbers else ""),
-            finish=Finish.COMPLETE,
-        )
-        await self._store.articles.cite(answer.id, [article.id for article in research.shown])
-        await research.ended(complete=True)
-        await self._tell_session(session.id)
-        return told
 
     async def exporters(self) -> Mapping[str, Exporter]:
         """The forms that conversations can be written in, by name; those of plugins come last."""

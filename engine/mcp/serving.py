@@ -23,6 +23,7 @@ from engine import __version__
 from engine.llm.base import ModelError
 from engine.mcp.offers import LONGEST_MESSAGE
 from engine.memory.quotas import QuotaExceededError
+from engine.research.for_programs import look_up
 from engine.tools.registry import Registry, Tool, ToolContext, ToolError, shortened, tool
 from storage.records import Role, ToolCall
 
@@ -166,8 +167,8 @@ async def research(
     if not question.strip():
         raise ToolError("There is no question.")
     try:
-        return await visit.engine.look_up(
-            question, entity_id=visit.entity_id, process_id=visit.program
+        return await look_up(
+            visit.engine, question, entity_id=visit.entity_id, process_id=visit.program
         )
     except ModelError as error:
         raise ToolError(f"{error.failure.message} {error.failure.next_step}".rstrip()) from None
