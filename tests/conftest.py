@@ -12,6 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.ollama_server import OllamaServer
     from tests.postgres_server import Server
@@ -72,12 +73,19 @@ def ollama_server() -> Iterator[OllamaServer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def own_ollama_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The `host:port` of a real Ollama server for tests that make models, which no other sees."""
+    with _running(apart=tmp_path_factory.mktemp("models")) as server:
+        yield server.host
+
+
 @contextmanager
-def _running() -> Iterator[OllamaServer]:
+def _running(apart: Path | None = None) -> Iterator[OllamaServer]:
     # Not for tests that need no server: it brings an HTTP client along.
     from tests.ollama_server import OllamaServer, Unavailable
 
-    server = OllamaServer()
+    server = OllamaServer(apart=apart)
     try:
         server.start()
     except Unavailable as reason:

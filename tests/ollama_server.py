@@ -50,10 +50,15 @@ class Unavailable(Exception):  # noqa: N818
 
 
 class OllamaServer:
-    """A server on one port of this machine. Servers share their models."""
+    """A server on one port of this machine. Servers share their models, unless one stands apart."""
 
-    def __init__(self, port: int | None = None) -> None:
+    def __init__(self, port: int | None = None, *, apart: Path | None = None) -> None:
+        """Args:
+        port: A free one, unless it is given.
+        apart: An empty folder for models that the others, and the tests beside, don't get to see.
+        """
         self.port = port or _free_port()
+        self._models = apart or _BLOBS.parent
         self.host = f"127.0.0.1:{self.port}"
         self._pid_file = _ROOT / f"{self.port}.pid"
         self._log_file = _ROOT / f"{self.port}.log"
@@ -65,6 +70,8 @@ class OllamaServer:
             Unavailable: This machine can't run it.
         """
         install()
+        with _lock():
+            self._lend()
         if not self._answers():
             self.kill()  # runners of a server that died
             self._launch()
@@ -93,13 +100,23 @@ class OllamaServer:
         runners = [process for process in self._processes() if process.pid != server]
         self._end(runners, signal.SIGKILL)
 
+    def _lend(self) -> None:
+        """Give a server that stands apart the models that are there, without copying them."""
+        shared = _BLOBS.parent
+        if self._models == shared or (self._models / "blobs").exists():
+            return
+        _BLOBS.mkdir(parents=True, exist_ok=True)
+        (self._models / "blobs").symlink_to(_BLOBS)
+        if (shared / "manifests").exists():
+            shutil.copytree(shared / "manifests", self._models / "manifests")
+
     def _launch(self) -> None:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(_ROOT),  # the server writes a key there
             "LD_LIBRARY_PATH": str(_LIBRARIES),
             "OLLAMA_HOST": self.host,
-            "OLLAMA_MODELS": str(_ROOT / "models"),
+            "OLLAMA_MODELS": str(self._models),
             "OLLAMA_NOPRUNE": "1",  # blobs lie ready before a model names them
             "OLLAMA_NUM_GPU": "0",  # this build asks for a GPU unless told otherwise, and crashes
         }

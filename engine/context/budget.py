@@ -19,6 +19,7 @@ from engine.context.turns import told
 from engine.context.window import sliding_window
 from engine.images import images_in, in_words, shown_by
 from engine.llm.base import (
+    UNREADABLE_IMAGE,
     ChatMessage,
     ChatRequest,
     ModelError,
@@ -164,6 +165,10 @@ class _Draft(msgspec.Struct):
     """What all that is shown takes, by those counts; the model's own may be others."""
 
     question: list[Message]
+    unreadable: set[str]
+    """The ids of questions with an image that no model could read: words stand for it, or every
+    later question would fail as well."""
+
     kept: int
     """How many of the turns are shown."""
 
@@ -288,7 +293,14 @@ class _Packing:
             self._bare,
             messages=(
                 ChatMessage(role=Role.SYSTEM, content=material.system),
-                *_paired(_shown(message, message.id in pinned, self._sees) for message in messages),
+                *_paired(
+                    _shown(
+                        message,
+                        message.id in pinned,
+                        self._sees and message.id not in draft.unreadable,
+                    )
+                    for message in messages
+                ),
             ),
             tools=draft.tools,
         )
@@ -331,7 +343,8 @@ class _Packing:
 
 async def _draft(material: Material, room: int) -> _Draft:
     """As much as fits by the counts of its parts; the count of the whole decides later."""
-    pages = _turns_backwards(material)
+    unreadable: set[str] = set()
+    pages = _turns_backwards(material, unreadable)
     question: list[Message] = await anext(pages, [])
     used = await count(material.system) + await count(material.summary)
     used += await count(notes(material.recollections)) + await _tokens(question)
@@ -360,18 +373,26 @@ async def _draft(material: Material, room: int) -> _Draft:
         costs=costs,
         used=used,
         question=question,
+        unreadable=unreadable,
         kept=len(turns),
         cut=cut,
     )
 
 
-async def _turns_backwards(material: Material) -> AsyncIterator[list[Message]]:
-    """Turns before the end, newest first: a question, and what was said and called after it."""
+async def _turns_backwards(
+    material: Material, unreadable: set[str]
+) -> AsyncIterator[list[Message]]:
+    """Turns before the end, newest first: a question, and what was said and called after it.
+
+    Questions whose images could not be read are added to `unreadable`.
+    """
     turn: list[Message] = []
     end = material.end
     while end > material.summarized:
         start = max(material.summarized, end - PAGE)
         for message in reversed(await material.read(start, end)):
+            if message.failure is not None and message.failure.kind == UNREADABLE_IMAGE:
+                unreadable.add(message.parent_id or "")
             if not _worth_showing(message):
                 continue
             turn.insert(0, message)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int | None], None]
 
 
+UNREADABLE_IMAGE = "unreadable_image"
+"""The kind of failure where a model's server can't read an image that it was shown."""
+
+
 class ModelError(Exception):
     """A model could not do what it was asked.
 

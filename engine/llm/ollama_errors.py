@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from engine.llm.base import ModelError
-from engine.llm.openai_errors import OUT_OF_MEMORY
+from engine.llm.openai_errors import OUT_OF_MEMORY, tells_of_image, unreadable_image
 
 _CHOOSE = "Choose another model"
 
@@ -115,6 +115,8 @@ def _refused(text: str, status: int, url: str, model: str) -> ModelError:
         )
     if says(r"does not support|invalid think value"):
         return ModelError("unsupported", said, f"{_CHOOSE} for this.")
+    if tells_of_image(text):
+        return unreadable_image(said)
     if status in (401, 403):
         return ModelError(
             "unauthorized",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
-from engine.llm.base import ModelError
+from engine.llm.base import UNREADABLE_IMAGE, ModelError
 from engine.llm.openai_wire import ServerError
 
 OUT_OF_MEMORY = re.compile(
     r"out of memory|more system memory|(?:unable|failed) to allocate|cudaMalloc", re.IGNORECASE
 )
 """How servers of models say so, llama.cpp's among them."""
+
+_IMAGE = re.compile(r"\bimage", re.IGNORECASE)
 
 _LONGEST = 300
 
@@ -40,6 +42,8 @@ def failure(where: str, status: int, error: ServerError | str) -> ModelError:
             f"The prompt is longer than the model's window: {said}.",
             "Shorten the question, start a new session, or give the model a longer window.",
         )
+    if status in (400, 415, 422, 500) and tells_of_image(said):
+        return unreadable_image(f"{where} answered {status}: {said}.")
     if OUT_OF_MEMORY.search(said):
         kind, step = "out_of_memory", "Choose a smaller model, or close other programs."
     elif status in (401, 403):
@@ -62,6 +66,20 @@ def failure(where: str, status: int, error: ServerError | str) -> ModelError:
     else:
         kind, step = "refused", "Check the model's options in the settings."
     return ModelError(kind, f"{where} answered {status}: {said}.", step)
+
+
+def tells_of_image(said: str) -> bool:
+    """Whether an error is about an image; servers have no number for that."""
+    return _IMAGE.search(said) is not None
+
+
+def unreadable_image(said: str) -> ModelError:
+    """A server can't read an image: it is broken, or of a kind that this server does not know."""
+    return ModelError(
+        UNREADABLE_IMAGE,
+        f"The model's server can't read the image. {said}",
+        "Save it as PNG or JPEG and edit the question, or choose another model.",
+    )
 
 
 def failure_in_stream(where: str, error: ServerError | str) -> ModelError:

@@ -11,12 +11,13 @@ import pytest
 from engine.config import ContextSettings, MemorySettings, ModelSettings, OllamaSettings, Settings
 from engine.engine import Engine
 from engine.events import AnswerDelta
-from engine.images import images_in
+from engine.images import images_in, in_words
 from storage.records import Finish, Role
 from storage.store import Store
 from tests.embedded_weights import paths_under
 from tests.engine.support import Watch
 from tests.images import png
+from tests.seeing_model import IMAGE_TOKENS, make_seeing_model
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,11 +33,11 @@ pytestmark = pytest.mark.timeout(300)
 
 @asynccontextmanager
 async def asking(
-    folder: Path, host: str, *, model: str = MODEL, most: int = 12
+    folder: Path, host: str, *, model: str = MODEL, most: int = 12, window: int = 256
 ) -> AsyncIterator[Engine]:
     """An engine that asks the server; the small window keeps its prompts short."""
     settings = Settings(
-        model=ModelSettings(default=model, max_tokens=most, temperature=0.0, context_length=256),
+        model=ModelSettings(default=model, max_tokens=most, temperature=0.0, context_length=window),
         ollama=OllamaSettings(host=host),
         context=ContextSettings(summarize_after=0),
         memory=MemorySettings(recall=False),
@@ -72,6 +73,46 @@ async def test_a_model_without_eyes_says_so_and_keeps_the_image(
         assert answer.failure.message == f"{MODEL} can't see images."
         [image] = images_in(turn.question.content)
         assert await engine.library.image(image.sha256) == png(64, 48)
+
+
+@pytest.fixture
+def seeing(tmp_path: Path, own_ollama_host: str) -> str:
+    return f"ollama:{make_seeing_model(own_ollama_host, tmp_path)}"
+
+
+async def test_a_model_with_eyes_is_shown_the_image(
+    tmp_path: Path, own_ollama_host: str, seeing: str
+) -> None:
+    (tmp_path / "photo.png").write_bytes(png(64, 48))
+    async with asking(tmp_path / "home", own_ollama_host, model=seeing, window=1024) as engine:
+        text = await engine.attach("What is in @photo.png?", tmp_path)
+        read = []
+        for question in (text, in_words(text)):
+            answer = await (await engine.send(None, question)).wait()
+            assert answer.finish is Finish.COMPLETE, answer.failure
+            assert answer.content
+            assert answer.usage is not None
+            read.append(answer.usage.prompt_tokens or 0)
+        seen, not_seen = read
+        assert seen == not_seen + IMAGE_TOKENS
+
+
+async def test_an_image_that_can_not_be_read_fails_its_own_question_alone(
+    tmp_path: Path, own_ollama_host: str, seeing: str
+) -> None:
+    (tmp_path / "broken.png").write_bytes(png(64, 48)[:45])
+    async with asking(tmp_path / "home", own_ollama_host, model=seeing, window=1024) as engine:
+        text = await engine.attach("What is in @broken.png?", tmp_path)
+        turn = await engine.send(None, text)
+        broken = await turn.wait()
+        assert broken.failure is not None
+        assert broken.failure.kind == "unreadable_image"
+        assert "PNG or JPEG" in broken.failure.next_step
+        retried = await engine.retry(turn.session_id)
+        assert retried is not None
+        assert (await retried.wait()).failure == broken.failure
+        later = await (await engine.send(turn.session_id, "Never mind.")).wait()
+        assert later.finish is Finish.COMPLETE, later.failure
 
 
 async def test_stop_keeps_the_partial_and_frees_the_server(

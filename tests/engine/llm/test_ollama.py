@@ -20,7 +20,7 @@ from tests.engine.llm.ollama_requests import ENDLESS, answer, ask, text_of
 from tests.ollama_server import CHAT_MODEL, CHAT_TEMPLATE, EMBEDDING_MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 WEATHER = ToolSpec(
@@ -42,17 +42,23 @@ async def ollama(ollama_host: str) -> AsyncIterator[Ollama]:
 
 
 @pytest.fixture
-def thinking_model(ollama_host: str) -> Iterator[str]:
+async def own_ollama(own_ollama_host: str) -> AsyncIterator[Ollama]:
+    backend = Ollama(OllamaSettings(host=own_ollama_host))
+    yield backend
+    await backend.close()
+
+
+@pytest.fixture
+def thinking_model(own_ollama_host: str) -> str:
     """A model whose template says how thinking looks; it thinks when it starts with `The`."""
     name = "scrubjay-test-think"
     template = CHAT_TEMPLATE.replace(
         "{{ .Content }}", "{{ if .Thinking }}The{{ .Thinking }},{{ end }}{{ .Content }}"
     )
     make = {"model": name, "from": CHAT_MODEL, "template": template, "stream": False}
-    with httpx.Client(base_url=server_url(ollama_host), trust_env=False, timeout=60) as http:
+    with httpx.Client(base_url=server_url(own_ollama_host), trust_env=False, timeout=60) as http:
         http.post("/api/create", json=make).raise_for_status()
-        yield name
-        http.request("DELETE", "/api/delete", json={"model": name}).raise_for_status()
+    return name
 
 
 async def test_an_answer_streams_and_ends_with_its_usage(ollama: Ollama) -> None:
@@ -184,11 +190,14 @@ async def test_tool_calls_and_their_results_reach_the_model(ollama: Ollama) -> N
     assert returned - called > 15
 
 
-async def test_thinking_comes_apart_from_the_answer(ollama: Ollama, thinking_model: str) -> None:
+async def test_thinking_comes_apart_from_the_answer(
+    own_ollama: Ollama, thinking_model: str
+) -> None:
     question = "What is the capital of France? Answer in one sentence."
+    request = ask(question, model=thinking_model, max_tokens=10, think=True)
 
-    info = await ollama.describe(thinking_model)
-    chunks = await answer(ollama, ask(question, model=thinking_model, max_tokens=10, think=True))
+    info = await own_ollama.describe(thinking_model)
+    chunks = await answer(own_ollama, request)
 
     assert "thinking" in info.capabilities
     assert "Paris" in "".join(chunk.thinking for chunk in chunks)
@@ -205,12 +214,12 @@ async def test_a_model_that_cannot_think_answers_all_the_same(
 
 
 async def test_a_thinking_model_thinks_where_the_server_knows_no_levels(
-    ollama: Ollama, thinking_model: str
+    own_ollama: Ollama, thinking_model: str
 ) -> None:
     question = "What is the capital of France? Answer in one sentence."
     request = ask(question, model=thinking_model, max_tokens=10, think="high")
 
-    chunks = await answer(ollama, request)
+    chunks = await answer(own_ollama, request)
 
     assert "Paris" in "".join(chunk.thinking for chunk in chunks)
 

@@ -262,6 +262,9 @@ async def test_the_key_is_not_carried_to_where_a_redirect_points(
             "context_overflow",
         ),
         (400, '{"error": "temperature must be positive"}', "refused"),
+        (400, '{"error": {"message": "cannot identify image file"}}', "unreadable_image"),
+        (500, '{"error": {"message": "Failed to load image or audio file"}}', "unreadable_image"),
+        (501, '{"error": {"message": "image input is not supported"}}', "unsupported"),
         (400, "", "refused"),
     ],
 )
