@@ -17,6 +17,7 @@ _LINES = re.compile(r"\n\s*\n\s*")
 _WORD = re.compile(r"[^\W_](?:[\w'’+#.-]*[\w+#])?")
 _URL = re.compile(r"https?://[^\s<>\"']+")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[\"'“(\[]?[A-ZÀ-Þ0-9])|\n\n+")
+_HEADING = re.compile(r"^#{1,6} +(.*?)([.!?…]?)[ #]*$", re.MULTILINE)
 _CLOSING = re.compile(r"[.,;:!?)\]}»]+$")
 
 LONGEST_TITLE = 200
@@ -35,7 +36,8 @@ def clean_title(text: str) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text, as far as punctuation tells."""
+    """The sentences of a text, as far as punctuation tells; a heading in Markdown is one, too."""
+    text = _HEADING.sub(lambda found: f"\n\n{found[1]}{found[2] or '.'}\n\n", text)
     return [sentence for part in _SENTENCE.split(text) if (sentence := " ".join(part.split()))]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from engine.research.citations import has_sources
 from engine.research.sources.base import Query, Reach, Source
 from engine.research.words import clean, clean_title
 from storage.articles import Draft
@@ -26,7 +27,10 @@ class Conversations(Source):
         self._limit = limit
 
     async def find(self, query: Query, reach: Reach) -> AsyncGenerator[Draft, None]:
-        """Yield the messages that share most with the question, but for questions like it."""
+        """Yield the messages that share most with the question, but for questions like it.
+
+        An answer that cites articles is no source beside them: `Kept` has those.
+        """
         found = await self._store.search.messages(
             query.question, exclude_session=query.session_id, limit=self._limit
         )
@@ -37,6 +41,8 @@ class Conversations(Source):
             if message.id not in own:
                 continue
             if message.role is Role.USER and message.content.rstrip().endswith("?"):
+                continue
+            if message.role is Role.ASSISTANT and has_sources(message.content):
                 continue
             session = await self._store.sessions.get(message.session_id)
             title = session.title if session else ""

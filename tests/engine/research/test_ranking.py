@@ -16,6 +16,8 @@ from engine.embedding import WorkerEmbedder, choose_embedder
 from engine.research import passages
 from engine.research.citations import cited, unknown
 from engine.research.ranking import canonical, once_a_url, rank
+from engine.research.synthesis import closing
+from engine.research.words import sentences
 from engine.workers import Workers, processes
 from storage.articles import Draft
 from tests.engine.research import formats
@@ -118,6 +120,17 @@ def test_passages_are_whole_sentences_and_bounded() -> None:
     assert max(len(p.split()) for p in passages.pieces_of("word " * 5_000)) <= 2 * passages.WORDS
     found = passages.cut(QUESTION, [("Long", text)])
     assert len(found.passages) == passages.MOST_PASSAGES
+
+
+def test_a_heading_is_a_sentence_of_its_own_without_its_marks() -> None:
+    text = "# Jays\n\nThey hide acorns.\n## Why? ##\nNobody knows. # is a sign\n### Found\n"
+    assert sentences(text) == [
+        "Jays.", "They hide acorns.", "Why?", "Nobody knows. # is a sign", "Found.",
+    ]  # fmt: skip
+    quoted = closing(
+        "What do they hide?", "I know.", [Draft(url="", source="", title="", text=text)]
+    )
+    assert "- “They hide acorns.” [1]" in quoted
 
 
 def test_texts_without_words_are_no_trouble() -> None:

@@ -212,6 +212,8 @@ async def test_other_conversations_are_looked_through(tmp_path: Path) -> None:
         said = await store.messages.append(
             other.id, role=Role.USER, content="I saw scrub jays hide food."
         )
+        researched = "Scrub jays hide food [1].\n\n**Sources**\n\n1. Jays · wikipedia"
+        await store.messages.append(other.id, role=Role.ASSISTANT, content=researched)
         [draft] = await found(Conversations(store, limit=5), reach)
         assert draft.url == f"session:{other.id}#{said.id}"
         assert (draft.title, draft.text) == ("Birds", "I saw scrub jays hide food.")
