@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import msgspec
 
@@ -84,7 +85,9 @@ def _quotes(question: str, articles: Sequence[Draft]) -> list[tuple[int, str]]:
 
 def _source(number: int, article: Draft) -> str:
     title = _plain(article.title or article.url)
-    if article.url.startswith(("http://", "https://", "file://")):
+    if article.url.startswith("file://"):  # Markdown makes no link of it, wherever it is shown
+        title += f" ({_plain(unquote(article.url.removeprefix('file://')))})"
+    elif article.url.startswith(("http://", "https://")):
         target = article.url.replace("(", "%28").replace(")", "%29").replace(" ", "%20")
         title = f"[{title}](<{target.replace('<', '%3C').replace('>', '%3E')}>)"
     about = ", ".join(filter(None, [article.source, _day(article.published_at)]))

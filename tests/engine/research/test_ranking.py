@@ -133,6 +133,20 @@ def test_a_heading_is_a_sentence_of_its_own_without_its_marks() -> None:
     assert "- “They hide acorns.” [1]" in quoted
 
 
+def test_a_source_is_told_by_its_address_or_by_its_path(tmp_path: Path) -> None:
+    file = tmp_path / "my jays.md"
+    told = closing(
+        "What?",
+        "That [1].",
+        [
+            Draft(url=file.as_uri(), source="files", title="Jays", text=""),
+            Draft(url="https://x.example/a(b)", source="feeds", title="Crows", text=""),
+        ],
+    )
+    path = str(file).replace("_", r"\_")
+    assert f"1. Jays ({path}) · files\n2. [Crows](<https://x.example/a%28b%29>) · feeds" in told
+
+
 def test_texts_without_words_are_no_trouble() -> None:
     found = passages.cut("", [("", ""), ("", "…"), ("", "")])
     assert found.repeats == [None, None, None]
