@@ -23,9 +23,13 @@ TRIED = "inputs tried"
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_unconfigure() -> None:
-    """End the process, and say where it hangs, when a thread that a test left behind keeps it."""
-    faulthandler.dump_traceback_later(END_SECONDS, exit=True, file=sys.__stderr__ or 2)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the process, and say where it hangs, when a thread that a test left behind keeps it.
+
+    A process that ran a part of the tests waits for the others, and is ended by the first one.
+    """
+    if not hasattr(config, "workerinput"):
+        faulthandler.dump_traceback_later(END_SECONDS, exit=True, file=sys.__stderr__ or 2)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
