@@ -175,6 +175,23 @@ async def test_up_brings_back_what_was_asked_in_any_session(tmp_path: Path) -> N
         await chat.until(lambda: chat.composer.text == "find the other")
 
 
+async def test_tab_leads_from_writing_to_reading_then_through_the_panes_and_back(
+    tmp_path: Path,
+) -> None:
+    async with chatting(tmp_path, size=(200, 60)) as chat:
+        await chat.ready()
+        session = await keep_talk(chat.engine, "A talk", "Question", "Answer")
+        await chat.open(session.id)
+        await chat.pilot.press("tab")
+        assert chat.app.focused is chat.transcript
+        for name in ("inspector", "sidebar"):
+            await chat.pilot.press("tab")
+            assert chat.app.focused
+            assert chat.screen.query_one(f"#{name}") in chat.app.focused.ancestors
+        await chat.pilot.press("tab", "tab")
+        assert chat.app.focused is chat.composer
+
+
 # Files
 
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from textual import events
     from textual.app import ComposeResult
+    from textual.widget import Widget
 
     from engine.config import Settings
     from engine.engine import Engine
@@ -281,6 +282,17 @@ class ChatScreen(
         if pane.has_class("-overlay") and pane.has_class("-shown"):
             self._wanted[name] = None
             self._arrange()
+
+    @property
+    def focus_chain(self) -> list[Widget]:
+        """Where tab leads: from the composer to what is above it, and then through the panes."""
+        chain = super().focus_chain
+        inside = [widget for widget in chain if self.conversation in widget.ancestors]
+        if self.conversation.composer in inside:
+            first = chain.index(inside[0])
+            chain.remove(self.conversation.composer)
+            chain.insert(first, self.conversation.composer)
+        return chain
 
     # What a person does
 
