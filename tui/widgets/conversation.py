@@ -301,6 +301,7 @@ class Conversation(Branching):
                 if self._session_id is None:
                     session = await self._engine.library.create()
                     self._session_id = session.id
+                    await self.transcript.open(0, partial(self._engine.library.page, session.id))
                     await self._engine.library.keep_draft(None, Draft())
                     if self._new_parameters != Parameters():
                         session = await self._engine.library.set_parameters(
