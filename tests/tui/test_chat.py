@@ -534,22 +534,6 @@ async def test_words_are_found_in_a_conversation_that_has_just_begun(tmp_path: P
         await chat.until_shown("in 1 message")
 
 
-async def test_what_was_let_go_of_a_new_conversation_is_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tui.transcript.pages.KEPT", 1)
-    monkeypatch.setattr("tui.transcript.pages.PAGE", 2)
-    async with chatting(tmp_path) as chat:
-        await chat.ready()
-        for number in range(8):
-            await chat.say(f"number {number}\n" * 9)
-            await chat.until_shown(f"number {number}")
-            await chat.until(lambda: not chat.screen.conversation.answering)
-        chat.transcript.focus()
-        await chat.pilot.press("g")
-        await chat.until(lambda: "number 0" in chat.transcript.render_line(1).text)
-
-
 async def test_words_that_are_not_there_are_told_and_a_new_session_ends_the_search(
     tmp_path: Path,
 ) -> None:
