@@ -376,9 +376,9 @@ class Transcript(Canvas, can_focus=True):
         self._arrange(self._layout.resize(self._text_width, self._top))
 
     def action_retry(self) -> None:
-        """Ask for the current answer again, where it did not end well."""
+        """Ask for the last answer again, where it is the current one and did not end well."""
         message = self.current
-        if message is not None and message.finish in _RETRYABLE:
+        if message is not None and self._is_broken_off(message):
             self.post_message(self.RetryRequested(message))
 
     def action_ask(self, what: str) -> None:
@@ -397,13 +397,16 @@ class Transcript(Canvas, can_focus=True):
         above = [one for one in positions if one is not None and one <= current.position]
         return self._layout.message(max(above)) if above else None
 
+    def _is_broken_off(self, message: Message) -> bool:
+        """Whether it is the last one, and did not end well."""
+        return message.finish in _RETRYABLE and message.position == len(self._layout) - 1
+
     def _can_be(self, what: object, message: Message | None) -> bool:
         """Whether that can be done with a message."""
         if message is None:
             return False
         if what == "go_on":
-            broken_off = message.finish in _RETRYABLE and bool(message.content)
-            return broken_off and message.position == len(self._layout) - 1
+            return self._is_broken_off(message) and bool(message.content)
         if what in ("edit", "take_back"):
             return message.role is Role.USER
         if what == "pin":
@@ -416,7 +419,7 @@ class Transcript(Canvas, can_focus=True):
         message = self.current
         match action:
             case "retry":
-                return message is not None and message.finish in _RETRYABLE
+                return message is not None and self._is_broken_off(message)
             case "copy_message":
                 return bool(message and message.content) or self.text_selection is not None
             case "copy_code":
