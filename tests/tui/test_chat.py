@@ -182,14 +182,15 @@ async def test_tab_leads_from_writing_to_reading_then_through_the_panes_and_back
         await chat.ready()
         session = await keep_talk(chat.engine, "A talk", "Question", "Answer")
         await chat.open(session.id)
-        await chat.pilot.press("tab")
-        assert chat.app.focused is chat.transcript
-        for name in ("inspector", "sidebar"):
+        passed = []
+        for _ in range(5):
             await chat.pilot.press("tab")
             assert chat.app.focused
-            assert chat.screen.query_one(f"#{name}") in chat.app.focused.ancestors
-        await chat.pilot.press("tab", "tab")
-        assert chat.app.focused is chat.composer
+            passed.append(chat.app.focused)
+        assert passed[0] is chat.transcript
+        assert chat.screen.query_one("#inspector") in passed[1].ancestors
+        assert chat.screen.query_one("#sidebar") in passed[2].ancestors
+        assert passed[4] is chat.composer
 
 
 # Files
@@ -532,6 +533,31 @@ async def test_words_are_found_in_a_conversation_that_has_just_begun(tmp_path: P
         await chat.until(lambda: not chat.screen.conversation.answering)
         await chat.say("/find a jay")
         await chat.until_shown("in 1 message")
+
+
+async def test_a_search_of_all_leads_to_the_place_in_a_long_message_and_lights_it_up(
+    tmp_path: Path,
+) -> None:
+    long = "\n\n".join(f"Paragraph {n}, of a jay." for n in range(40))
+    text = f"{long}\n\nThe acorn lies below the oak.\n\n{long}"
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        await keep_talk(chat.engine, "A long talk", "Where?", text, "Thanks", "You are welcome.")
+        await chat.pilot.press("ctrl+b", "/", *"acorn oak")
+        await chat.until_shown("1 found")
+        await chat.pilot.press("enter")
+        await chat.until_shown("The acorn lies below the oak.")
+        await chat.until(lambda: lit(chat) == ["acorn", "oak"])
+        await chat.pilot.press("escape")
+        await chat.until(lambda: not lit(chat))
+
+
+def lit(chat: Chat) -> list[str]:
+    """The words of the transcript that are marked as found."""
+    transcript = chat.transcript
+    ground = transcript.get_component_rich_style("transcript--match").bgcolor
+    rows = (transcript.render_line(y) for y in range(transcript.size.height))
+    return [text for row in rows for text, style, _ in row if style and style.bgcolor == ground]
 
 
 async def test_words_that_are_not_there_are_told_and_a_new_session_ends_the_search(

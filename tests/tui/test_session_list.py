@@ -201,6 +201,17 @@ async def test_search_as_you_type_opens_at_the_hit(engine: Engine) -> None:
         assert (message.session_id, message.position) == (trip.id, 1)
 
 
+async def test_a_hit_shows_its_words_however_much_is_before_them(engine: Engine) -> None:
+    await keep(
+        engine, "A tale", "Once upon a time there was a very talkative narrator. " * 9 + "Fin."
+    )
+    async with shown(SessionList(engine), width=32) as (sessions, pilot):
+        await see(pilot, sessions, "A tale")
+        sessions.focus_rows()
+        await pilot.press("slash", *"fin")
+        await see(pilot, sessions, "1 found", "Fin.")
+
+
 async def test_escape_clears_the_search_and_returns_to_the_list(engine: Engine) -> None:
     await keep(engine, "Bread")
     await keep(engine, "Trip")

@@ -100,6 +100,9 @@ class Transcript(Canvas, can_focus=True):
     def _reset(self, pages: Pages) -> None:
         super()._reset(pages)
         self._finder: Finder | None = None
+        self._lit: Finder | None = None
+        """The words of a search elsewhere that led here."""
+
         self._code_copied = ("", -1)
         self._code_row = 0
         """The row of the current message where the code is that was gone to."""
@@ -118,6 +121,29 @@ class Transcript(Canvas, can_focus=True):
         if 0 <= position < len(self._layout):
             self._cursor = position
             self._hold(position)
+
+    def show_hit(self, position: int, words: Sequence[str]) -> None:
+        """Bring the place of a message to the screen where a search found words, and light them up.
+
+        They stay lit until the reader goes elsewhere.
+        """
+        self.scroll_to_message(position)
+        self._lit = Finder(*words)
+        # A transcript that was not on the screen before has no size until then.
+        self.call_after_refresh(self._go_to_hit, self._lit, position)
+
+    async def _go_to_hit(self, finder: Finder, position: int) -> None:
+        try:
+            await self._matches(finder, position)
+        except Exception as error:
+            log.exception("messages could not be fetched")
+            self.post_message(self.LoadFailed(error))
+            return
+        view = self._layout.lay_out(position)
+        row = finder.fullest(view.lines) if view else None
+        if finder is self._lit and row is not None and row >= self._height - 1:
+            self._hold(position, row - self._height // 3)
+        self._repaint()
 
     def _scroll_by(self, rows: int) -> None:
         self.scroll_to(y=self._top + rows, animate=False)
@@ -458,6 +484,8 @@ class Transcript(Canvas, can_focus=True):
     def _marks(self, line: Line, position: int, row: int) -> tuple[Mark, ...]:
         """What is found and what is selected in a row."""
         found: list[Mark] = []
+        if self._lit is not None and row:
+            found += [(start, end, "match") for start, end in self._lit.spans(line.text)]
         if self._finder is not None and row:  # the header is not part of what was said
             for start, end in self._finder.spans(line.text):
                 current = self._finder.place == (position, row, start)
@@ -531,6 +559,10 @@ class Transcript(Canvas, can_focus=True):
             view = self._layout.lay_out(position)
             places = finder.in_lines(position, view.lines) if view else []
         return places or [Place(position, 0, 0)]
+
+    def on_blur(self) -> None:
+        """What a search elsewhere found has been seen."""
+        self._lit = None
 
     # The mouse
 

@@ -152,8 +152,16 @@ class Conversation(Branching):
         await self._put_draft(None)
         self.composer.focus()
 
-    async def open(self, session_id: str, position: int | None = None) -> None:
-        """Show a kept conversation, at its end or with the message at `position` on top."""
+    async def open(
+        self, session_id: str, position: int | None = None, words: Sequence[str] = ()
+    ) -> None:
+        """Show a kept conversation.
+
+        Args:
+            session_id: Which one.
+            position: The message to show; its end without.
+            words: What was found in that message.
+        """
         await self.settle()
         if session_id != self._session_id:
             await self._leave()
@@ -166,6 +174,8 @@ class Conversation(Branching):
         if position is not None:
             self.transcript.scroll_to_message(position)
             self.transcript.focus()
+            if words:
+                self.transcript.show_hit(position, words)
         else:
             self.composer.focus()
 

@@ -60,7 +60,15 @@ CODE = "\n\n".join(
 )
 
 
-@pytest.mark.parametrize("end", ["", "\n```\n\nAnd then."])
+@pytest.mark.parametrize(
+    "end",
+    [
+        "",
+        "\n```\n\nAnd then.",
+        "\n```\n\n```sh\nls\n```\n\nAnd then.\nAnd there.\n\n- one\n- two\n",
+    ],
+    ids=["open", "closed", "more code"],
+)
 def test_a_long_code_block_is_settled_piece_by_piece_and_looks_the_same(end: str) -> None:
     text = f"Before.\n\n```python\n{CODE}{end}"
     growing = MarkdownDocument(80)
