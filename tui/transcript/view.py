@@ -72,8 +72,9 @@ class Transcript(Canvas, can_focus=True):
             Binding("c", "copy_message", "Copy message"),
             Binding("y", "copy_code", "Copy code"),
             Binding("o", "open_link", "Open link"),
-            Binding("t", "toggle_thinking", "Thinking", tooltip="What was thought; a tool's call"),
-            Binding("space", "toggle_fold", "Fold"),
+            Binding("t", "toggle_thinking", "Thinking", tooltip="What was thought before it"),
+            Binding("t", "toggle_call", "Call", tooltip="A tool's call, and what came of it"),
+            Binding("space", "toggle_fold", "Fold", tooltip="Fold a long message, or unfold it"),
             Binding("p", "ask('pin')", "Pin", tooltip="Keep it before the model, or let it go"),
             Binding("i", "toggle_details", "Info", tooltip="When messages came, and their tokens"),
             Binding("n", "find_next", "Next match"),
@@ -81,7 +82,12 @@ class Transcript(Canvas, can_focus=True):
             Binding("r", "retry", "Retry"),
             Binding("m", "ask('go_on')", "More", tooltip="Let a stopped answer go on"),
             Binding("e", "ask('edit')", "Edit", tooltip="Ask this question in other words"),
-            Binding("d,delete", "ask('take_back')", "Take back", tooltip="With what followed"),
+            Binding(
+                "d,delete",
+                "ask('take_back')",
+                "Take back",
+                tooltip="Take a question back, with what followed",
+            ),
             Binding("less_than_sign", "ask('previous')", "Branch before"),
             Binding("greater_than_sign", "ask('next')", "Next branch"),
         ],
@@ -373,6 +379,10 @@ class Transcript(Canvas, can_focus=True):
         if (message := self.current) is not None:
             self._toggle(message, TOGGLE_THINKING)
 
+    def action_toggle_call(self) -> None:
+        """Show or hide a tool's call and its result."""
+        self.action_toggle_fold()
+
     def action_toggle_fold(self) -> None:
         """Fold the current message to its first lines, or unfold it."""
         if (message := self.current) is not None:
@@ -383,7 +393,7 @@ class Transcript(Canvas, can_focus=True):
         view = None if position is None else self._layout.lay_out(position)
         if position is None or view is None:
             return
-        if what == TOGGLE_FOLD or message.role is Role.TOOL:
+        if what == TOGGLE_FOLD:
             self._fold(position, folded=not view.is_folded)
         elif view.has_thinking:
             self._fold(position, thinking_open=not view.thinking_is_open)
@@ -453,7 +463,9 @@ class Transcript(Canvas, can_focus=True):
             case "open_link":
                 return message is not None and has_links(message.content)
             case "toggle_thinking":
-                return message is not None and self._unfolds(message)
+                return message is not None and self._has_thinking(message)
+            case "toggle_call":
+                return message is not None and message.role is Role.TOOL
             case "unmark":
                 return self._mark is not None
             case "ask":
@@ -463,10 +475,7 @@ class Transcript(Canvas, can_focus=True):
                 return self._finder is not None
         return True
 
-    def _unfolds(self, message: Message) -> bool:
-        """Whether there is thinking in it, or a tool's call and result."""
-        if message.role is Role.TOOL:
-            return True
+    def _has_thinking(self, message: Message) -> bool:
         position = self._layout.position_of(message.id)
         view = None if position is None else self._layout.view(position)
         return view is not None and view.has_thinking
