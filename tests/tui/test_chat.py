@@ -277,9 +277,9 @@ async def test_what_was_to_begin_a_conversation_survives_quitting_pastes_and_all
         await chat.ready()
         await chat.pilot.press(*"Read ")
         chat.app.post_message(Paste(large))
-        await chat.until_shown("[Pasted 51 lines #1]")
+        await chat.until_shown("[Pasted 50 lines #1]")
     async with chatting(tmp_path) as chat:
-        await chat.until(lambda: chat.composer.text == "Read [Pasted 51 lines #1]")
+        await chat.until(lambda: chat.composer.text == "Read [Pasted 50 lines #1]")
         assert chat.composer.message == f"Read {large}"
         await chat.ready()
         await chat.pilot.press("enter")
