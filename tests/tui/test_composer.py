@@ -234,6 +234,18 @@ async def test_escape_closes_the_list_and_the_text_stays() -> None:
         assert composer.has_focus
 
 
+async def test_commands_that_have_no_row_come_into_view_as_they_are_chosen() -> None:
+    async with writing() as (page, composer, pilot):
+        composer.commands = [(f"/{letter}", "Do it") for letter in "abcdefghij"]
+        await pilot.press("slash")
+        assert [row.split()[0] for row in page.offered] == ["›", "/b", "/c", "/d", "/e", "/f", "1"]
+        await pilot.press(*["down"] * 7)
+        assert [row.split()[0] for row in page.offered] == ["/c", "/d", "/e", "/f", "/g", "›", "8"]
+        await pilot.press("up", "down", "down")
+        await pilot.click(Completions, offset=(5, 0))
+        assert composer.text == "/d"
+
+
 async def test_an_at_completes_files_and_goes_on_within_folders() -> None:
     async with writing() as (page, composer, pilot):
         page.names = ["src/", "src/jay.py", "my notes.md"]
