@@ -67,6 +67,12 @@ def titles(sessions: SessionList) -> list[str]:
     return [line[1:].split("  ")[0] for line in lines(rows_of(sessions)) if ":" in line[-6:]]
 
 
+def offered(pilot: Pilot[None], key: str) -> str:
+    """What the key bar says of a key."""
+    active = pilot.app.screen.active_bindings.get(key)
+    return active.binding.description if active else ""
+
+
 def offers_undo(sessions: SessionList) -> bool:
     return sessions.query_one("#session-undo").display
 
@@ -489,11 +495,13 @@ async def test_a_session_is_archived_seen_in_the_archive_and_brought_back(engine
         await see(pilot, sessions, "old project")
         sessions.focus_rows()
         rows_of(sessions).move_to(gone.id)
+        await until(pilot, lambda: offered(pilot, "a") == "Archive")
         await pilot.press("a")
         await not_see(pilot, sessions, "old project")
         await pilot.press("A")
         await see(pilot, sessions, "Archived", "old project")
         assert "at hand" not in text_of(sessions)
+        await until(pilot, lambda: offered(pilot, "a") == "Bring back")
         await pilot.press("a")
         await see(pilot, sessions, "Nothing is archived.")
         await pilot.press("A")

@@ -70,10 +70,14 @@ class SessionChanges(SessionRenaming):
         self._change_all("pin", [partial(library.keep_on_top, s.id, on_top) for s in sessions])
 
     def action_archive(self) -> None:
-        """Archive the chosen sessions; from the archive, bring them back."""
-        library = self._engine.library
-        change = library.archive if self._archived is None else library.restore
-        self._change_all("archive", [partial(change, s.id) for s in self._take_chosen()])
+        """Archive the chosen sessions."""
+        archive = self._engine.library.archive
+        self._change_all("archive", [partial(archive, s.id) for s in self._take_chosen()])
+
+    def action_bring_back(self) -> None:
+        """Bring the chosen sessions back from the archive."""
+        restore = self._engine.library.restore
+        self._change_all("bring back", [partial(restore, s.id) for s in self._take_chosen()])
 
     def action_toggle_archive(self) -> None:
         """See the archive, or leave it."""

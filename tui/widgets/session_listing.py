@@ -235,7 +235,7 @@ class SessionListing(Vertical):
             )
 
     def _archive_rows(self, archived: Sequence[Session]) -> Iterator[Row]:
-        yield heading_row("Archived · a brings back · A leaves", first=True)
+        yield heading_row("Archived", first=True)
         if not archived:
             yield text_row(Content.styled(" Nothing is archived.", MUTED))
         for session in archived:
