@@ -405,6 +405,22 @@ async def test_the_palette_lists_the_commands_with_their_keys(tmp_path: Path) ->
         await chat.until_shown("(ctrl+n, /new)")
 
 
+async def test_the_palette_does_what_keys_do_in_the_panes_that_are_shown(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        session = await keep_talk(chat.engine, "A talk", "Question", "Answer, said in **bold**.")
+        await chat.open(session.id)
+        await chat.pilot.press("ctrl+p", *"copy mess")
+        await chat.until_shown("Message: Copy message")
+        await chat.pilot.press("enter")
+        await chat.until(lambda: chat.app.clipboard == "Answer, said in **bold**.")
+        assert chat.app.focused is chat.transcript
+        await chat.pilot.press("ctrl+p", *"archive")
+        await chat.until_shown("In the list: Archive")
+        await chat.pilot.press("escape", "ctrl+b", "ctrl+b", "ctrl+p", *"archive")
+        await chat.until_shown("No matches found")
+
+
 async def test_the_model_is_chosen_from_a_list(tmp_path: Path) -> None:
     async with chatting(tmp_path) as chat:
         await chat.ready()

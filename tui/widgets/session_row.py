@@ -95,8 +95,9 @@ def _snippet(spans: Sequence[Span], width: int) -> Content:
     pieces = [(_flat(span.text), span.hit) for span in spans]
     first = next((at for at, (_, found) in enumerate(pieces) if found), 0)
     # A narrow list shows the found words rather than what comes before them.
-    before = _end_of("".join(text for text, _ in pieces[:first]), width // 3)
-    pieces[:first] = [(before, False)]
+    behind = sum(cell_len(text) for text, _ in pieces[first:])
+    room = max(width // 3, width - 2 - behind)
+    pieces[:first] = [(_end_of("".join(text for text, _ in pieces[:first]), room), False)]
     return Content.assemble(
         "  ", *((text, "bold $text-accent" if found else MUTED) for text, found in pieces)
     ).truncate(width, ellipsis=True)
