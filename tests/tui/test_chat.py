@@ -333,6 +333,21 @@ async def test_a_session_is_renamed_by_a_command(tmp_path: Path) -> None:
         await chat.until(lambda: "[b]Birds[/b] of Peru" in chat.text.splitlines()[0])
 
 
+async def test_who_deletes_what_is_shown_in_the_list_stays_there_and_can_undo_it(
+    tmp_path: Path,
+) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        session = await keep_talk(chat.engine, "A talk", "a", "b")
+        await chat.open(session.id)
+        await chat.pilot.press("ctrl+b", "d")
+        await chat.until(lambda: chat.session_id is None)
+        await chat.until_shown("undo delete of “A talk”")
+        await chat.pilot.press("u")
+        await chat.until(lambda: "undo delete" not in chat.text and "A talk" in chat.text)
+        assert chat.composer.text == ""
+
+
 async def test_f2_asks_for_the_title(tmp_path: Path) -> None:
     async with chatting(tmp_path) as chat:
         await chat.ready()

@@ -142,15 +142,16 @@ class Conversation(Branching):
 
     # What a person does
 
-    async def new(self) -> None:
-        """Show an empty conversation; it is kept from its first message on."""
+    async def new(self, *, write: bool = True) -> None:
+        """Show an empty conversation, and go and write; it is kept from its first message on."""
         await self.settle()
         await self._leave()
         self._session_id = None
         self.transcript.clear()
         self._show(None, None)
         await self._put_draft(None)
-        self.composer.focus()
+        if write:
+            self.composer.focus()
 
     async def open(
         self, session_id: str, position: int | None = None, words: Sequence[str] = ()
@@ -383,7 +384,9 @@ class Conversation(Branching):
             case ChangedElsewhere(session=session, last=last):
                 self._changed_elsewhere(session, last)
             case SessionDeleted():
-                self.run_worker(self.new(), group="open", exclusive=True)
+                # Who deletes in the list may want to delete more, or to undo it there.
+                new = self.new(write=self.has_focus_within)
+                self.run_worker(new, group="open", exclusive=True)
             case _:
                 pass
 

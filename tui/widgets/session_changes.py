@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
+from tui.bindings import key_of
 from tui.telling import tell
 from tui.widgets.session_renaming import SessionRenaming
 from tui.widgets.session_row import (
@@ -178,7 +179,8 @@ class SessionChanges(SessionRenaming):
         if self._deleted:
             last = self._deleted[-1]
             what = f"“{title_of(last[0])}”" if len(last) == 1 else f"{len(last)} conversations"
-            self._notice.update(Content.assemble(("u", "bold"), f" undo delete of {what}"))
+            key = key_of("sessions.undo")
+            self._notice.update(Content.assemble((key, "bold"), f" undo delete of {what}"))
         self.refresh_bindings()
 
     def on_click(self, event: events.Click) -> None:
