@@ -108,6 +108,17 @@ async def test_selected_text_can_be_read(theme: str) -> None:
             assert contrast(front, back) >= 3, text
 
 
+@pytest.mark.parametrize("theme", [CONTRAST_DARK, CONTRAST_LIGHT], ids=lambda theme: theme.name)
+async def test_bars_of_high_contrast_are_seen(theme: Theme, tmp_path: Path) -> None:
+    async with chatting(tmp_path, chosen=settings(theme.name)) as chat:
+        await chat.ready()
+        for bar in ("bar-user", "bar-assistant", "bar-other", "bar-failed", "quote-bar"):
+            style = chat.transcript.get_component_rich_style(f"transcript--{bar}")
+            assert style.color and style.bgcolor
+            front, back = map(Color.from_rich_color, (style.color, style.bgcolor))
+            assert contrast(front, back) >= 7, bar
+
+
 async def test_a_theme_of_one_s_own_is_there(tmp_path: Path) -> None:
     folder = tmp_path / "themes"
     folder.mkdir()
