@@ -177,6 +177,11 @@ class ScrubjayApp(KeysTold):
         except SettingsError as error:
             tell(self, str(error), "warning")
 
+    def action_command_palette(self) -> None:
+        """Show the commands, unless a dialog is open: they are the chat screen's."""
+        if isinstance(self.screen, ChatScreen):
+            super().action_command_palette()
+
     def _to_terminal(self, sequence: str) -> None:
         if self._driver is not None and not self.is_headless:
             self._driver.write(sequence)

@@ -420,6 +420,18 @@ async def test_the_palette_lists_the_commands_with_their_keys(tmp_path: Path) ->
         await chat.until_shown("(ctrl+n, /new)")
 
 
+@pytest.mark.parametrize("key", ["f1", "f8", "f9", "ctrl+t"])
+async def test_over_a_dialog_there_is_no_palette(tmp_path: Path, key: str) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        await chat.pilot.press(key)
+        await chat.until(lambda: chat.app.screen is not chat.screen)
+        dialog = chat.app.screen
+        await chat.pilot.press("ctrl+p")
+        await chat.pilot.pause()
+        assert chat.app.screen is dialog
+
+
 async def test_the_palette_does_what_keys_do_in_the_panes_that_are_shown(tmp_path: Path) -> None:
     async with chatting(tmp_path) as chat:
         await chat.ready()
