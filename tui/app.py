@@ -18,7 +18,7 @@ from engine.engine import Engine
 from engine.events import Event, PluginsLoaded, SettingsChanged
 from storage.errors import StorageError
 from tui.attention import Attention
-from tui.bindings import unknown
+from tui.bindings import key_of, unknown
 from tui.commands import Commands
 from tui.giving_back import giving_back
 from tui.letting_go import share_backgrounds
@@ -150,7 +150,8 @@ class ScrubjayApp(KeysTold):
             self._shown_theme = self.theme = self._unknown_theme
         else:
             wanted = self._unknown_theme
-            trouble = f"There is no theme {wanted!r}; ctrl+p shows those that there are."
+            menu = key_of("chat.command_palette")
+            trouble = f"There is no theme {wanted!r}; {menu} shows those that there are."
             tell(self, trouble, "warning")
 
     def _hear(self, event: Event) -> None:
@@ -175,6 +176,11 @@ class ScrubjayApp(KeysTold):
             await self.engine.set("ui", "theme", name)
         except SettingsError as error:
             tell(self, str(error), "warning")
+
+    def action_command_palette(self) -> None:
+        """Show the commands, unless a dialog is open: they are the chat screen's."""
+        if isinstance(self.screen, ChatScreen):
+            super().action_command_palette()
 
     def _to_terminal(self, sequence: str) -> None:
         if self._driver is not None and not self.is_headless:

@@ -7,13 +7,14 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from textual._context import active_app
 from textual.binding import Binding, BindingType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-NAMES: set[str] = set()
-"""The names that there are in the modules that are imported."""
+KEYS: dict[str, str] = {}
+"""The keys behind each name, parted by commas, as the modules have them that are imported."""
 
 MODULES = (
     "tui.screens.chat",
@@ -40,7 +41,7 @@ def named(section: str, bindings: Iterable[BindingType]) -> list[BindingType]:
         name = f"{section}.{words[-1].lower()}"
         if "-1" in binding.action:
             name += "_back"
-        NAMES.add(name)
+        KEYS.setdefault(name, binding.key)
         made.append(replace(binding, id=name))
     return made
 
@@ -50,8 +51,15 @@ def keys_of(binding: Binding, keymap: Mapping[str, str]) -> list[str]:
     return keymap.get(binding.id or "", binding.key).split(",")
 
 
+def key_of(name: str) -> str:
+    """The key of that name in the app that runs, for sentences that tell what to press."""
+    app = active_app.get(None)
+    keymap = {} if app is None else app._keymap
+    return keymap.get(name, KEYS[name]).partition(",")[0]
+
+
 def unknown(keymap: Mapping[str, str]) -> list[str]:
     """The names in a keymap that are no binding's. Imports every widget that has some."""
     for module in MODULES:
         import_module(module)
-    return sorted(set(keymap) - NAMES)
+    return sorted(set(keymap) - KEYS.keys())

@@ -6,12 +6,17 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from textual import actions
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tui.bindings import keys_of as keys_of_binding
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from textual.binding import Binding
     from textual.screen import Screen
+    from textual.widget import Widget
 
 
 class Command(NamedTuple):
@@ -71,6 +76,15 @@ COMMANDS = (
     Command("quit", "Quit", "Everything is kept", "/quit"),
 )
 
+PANES = {
+    "Transcript": "Message",
+    "SessionList": "In the list",
+    "MemoryPanel": "Memory",
+    "WorkersPanel": "Workers",
+    "RequestPanel": "Request",
+}
+"""The widgets whose keys are in the palette, by the names of their classes: some come late."""
+
 SLASH = {command.slash: command for command in COMMANDS if command.slash}
 
 
@@ -102,12 +116,15 @@ def keys_of(screen: Screen[Any], action: str) -> str:
 
 
 class Commands(Provider):
-    """The commands, in the palette."""
+    """The commands, in the palette, and what keys can do in the panes that are shown."""
 
     async def discover(self) -> Hits:
         """All of them."""
         for command in COMMANDS:
             yield DiscoveryHit(command.title, self._runner(command), help=self._help(command))
+        for title, widget, binding in self._in_panes():
+            work = partial(press, widget, binding)
+            yield DiscoveryHit(title, work, help=self._help_of_key(binding))
 
     async def search(self, query: str) -> Hits:
         """Those that fit what was typed."""
@@ -117,6 +134,27 @@ class Commands(Provider):
             if score > 0:
                 title = matcher.highlight(command.title)
                 yield Hit(score, title, self._runner(command), help=self._help(command))
+        for name, widget, binding in self._in_panes():
+            if (score := matcher.match(name)) > 0:
+                work = partial(press, widget, binding)
+                yield Hit(score, matcher.highlight(name), work, help=self._help_of_key(binding))
+
+    def _in_panes(self) -> Iterator[tuple[str, Widget, Binding]]:
+        """What can be done now in each pane, beside moving about in it."""
+        for widget in self.screen.query("*"):
+            section = PANES.get(type(widget).__name__)
+            if section is None or not widget.region:
+                continue
+            # Several keys for one action are one entry.
+            bindings = {binding.action: binding for _, binding in widget._bindings if binding.show}
+            for binding in bindings.values():
+                _, name, parameters = actions.parse(binding.action)
+                if widget.check_action(name, parameters):
+                    yield f"{section}: {binding.description}", widget, binding
+
+    def _help_of_key(self, binding: Binding) -> str:
+        key = keys_of_binding(binding, self.app._keymap)[0]
+        return f"{binding.tooltip or binding.description} ({key})"
 
     def _runner(self, command: Command) -> Callable[[], object]:
         return partial(run, self.screen, command)
@@ -124,6 +162,12 @@ class Commands(Provider):
     def _help(self, command: Command) -> str:
         ways = [way for way in (keys_of(self.screen, command.action), command.slash) if way]
         return f"{command.help} ({', '.join(ways)})" if ways else command.help
+
+
+async def press(widget: Widget, binding: Binding) -> None:
+    """Do what a key does in a widget."""
+    widget.focus()
+    await widget.app.run_action(binding.action, widget)
 
 
 def run(screen: Screen[Any], command: Command, argument: str = "") -> object:

@@ -175,6 +175,24 @@ async def test_up_brings_back_what_was_asked_in_any_session(tmp_path: Path) -> N
         await chat.until(lambda: chat.composer.text == "find the other")
 
 
+async def test_tab_leads_from_writing_to_reading_then_through_the_panes_and_back(
+    tmp_path: Path,
+) -> None:
+    async with chatting(tmp_path, size=(200, 60)) as chat:
+        await chat.ready()
+        session = await keep_talk(chat.engine, "A talk", "Question", "Answer")
+        await chat.open(session.id)
+        passed = []
+        for _ in range(5):
+            await chat.pilot.press("tab")
+            assert chat.app.focused
+            passed.append(chat.app.focused)
+        assert passed[0] is chat.transcript
+        assert chat.screen.query_one("#inspector") in passed[1].ancestors
+        assert chat.screen.query_one("#sidebar") in passed[2].ancestors
+        assert passed[4] is chat.composer
+
+
 # Files
 
 
@@ -259,9 +277,9 @@ async def test_what_was_to_begin_a_conversation_survives_quitting_pastes_and_all
         await chat.ready()
         await chat.pilot.press(*"Read ")
         chat.app.post_message(Paste(large))
-        await chat.until_shown("[Pasted 51 lines #1]")
+        await chat.until_shown("[Pasted 50 lines #1]")
     async with chatting(tmp_path) as chat:
-        await chat.until(lambda: chat.composer.text == "Read [Pasted 51 lines #1]")
+        await chat.until(lambda: chat.composer.text == "Read [Pasted 50 lines #1]")
         assert chat.composer.message == f"Read {large}"
         await chat.ready()
         await chat.pilot.press("enter")
@@ -313,6 +331,21 @@ async def test_a_session_is_renamed_by_a_command(tmp_path: Path) -> None:
         await chat.until(lambda: chat.session_id is not None)
         await chat.say("/rename [b]Birds[/b] of Peru")
         await chat.until(lambda: "[b]Birds[/b] of Peru" in chat.text.splitlines()[0])
+
+
+async def test_who_deletes_what_is_shown_in_the_list_stays_there_and_can_undo_it(
+    tmp_path: Path,
+) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        session = await keep_talk(chat.engine, "A talk", "a", "b")
+        await chat.open(session.id)
+        await chat.pilot.press("ctrl+b", "d")
+        await chat.until(lambda: chat.session_id is None)
+        await chat.until_shown("undo delete of “A talk”")
+        await chat.pilot.press("u")
+        await chat.until(lambda: "undo delete" not in chat.text and "A talk" in chat.text)
+        assert chat.composer.text == ""
 
 
 async def test_f2_asks_for_the_title(tmp_path: Path) -> None:
@@ -385,6 +418,34 @@ async def test_the_palette_lists_the_commands_with_their_keys(tmp_path: Path) ->
         await chat.until_shown("Rename the conversation")
         await chat.pilot.press(*"new conv")
         await chat.until_shown("(ctrl+n, /new)")
+
+
+@pytest.mark.parametrize("key", ["f1", "f8", "f9", "ctrl+t"])
+async def test_over_a_dialog_there_is_no_palette(tmp_path: Path, key: str) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        await chat.pilot.press(key)
+        await chat.until(lambda: chat.app.screen is not chat.screen)
+        dialog = chat.app.screen
+        await chat.pilot.press("ctrl+p")
+        await chat.pilot.pause()
+        assert chat.app.screen is dialog
+
+
+async def test_the_palette_does_what_keys_do_in_the_panes_that_are_shown(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        session = await keep_talk(chat.engine, "A talk", "Question", "Answer, said in **bold**.")
+        await chat.open(session.id)
+        await chat.pilot.press("ctrl+p", *"copy mess")
+        await chat.until_shown("Message: Copy message")
+        await chat.pilot.press("enter")
+        await chat.until(lambda: chat.app.clipboard == "Answer, said in **bold**.")
+        assert chat.app.focused is chat.transcript
+        await chat.pilot.press("ctrl+p", *"archive")
+        await chat.until_shown("In the list: Archive")
+        await chat.pilot.press("escape", "ctrl+b", "ctrl+b", "ctrl+p", *"archive")
+        await chat.until_shown("No matches found")
 
 
 async def test_the_model_is_chosen_from_a_list(tmp_path: Path) -> None:
@@ -505,6 +566,41 @@ async def test_ctrl_f_finds_words_in_the_conversation_and_enter_goes_from_one_to
         await chat.pilot.press("escape")
         await chat.until(lambda: "in 2 messages" not in chat.text)
         assert chat.app.focused is chat.composer
+
+
+async def test_words_are_found_in_a_conversation_that_has_just_begun(tmp_path: Path) -> None:
+    async with chatting(tmp_path, ScriptedBackend(["It is a jay."])) as chat:
+        await chat.ready()
+        await chat.say("Which bird?")
+        await chat.until_shown("It is a jay.")
+        await chat.until(lambda: not chat.screen.conversation.answering)
+        await chat.say("/find a jay")
+        await chat.until_shown("in 1 message")
+
+
+async def test_a_search_of_all_leads_to_the_place_in_a_long_message_and_lights_it_up(
+    tmp_path: Path,
+) -> None:
+    long = "\n\n".join(f"Paragraph {n}, of a jay." for n in range(40))
+    text = f"{long}\n\nThe acorn lies below the oak.\n\n{long}"
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        await keep_talk(chat.engine, "A long talk", "Where?", text, "Thanks", "You are welcome.")
+        await chat.pilot.press("ctrl+b", "/", *"acorn oak")
+        await chat.until_shown("1 found")
+        await chat.pilot.press("enter")
+        await chat.until_shown("The acorn lies below the oak.")
+        await chat.until(lambda: lit(chat) == ["acorn", "oak"])
+        await chat.pilot.press("escape")
+        await chat.until(lambda: not lit(chat))
+
+
+def lit(chat: Chat) -> list[str]:
+    """The words of the transcript that are marked as found."""
+    transcript = chat.transcript
+    ground = transcript.get_component_rich_style("transcript--match").bgcolor
+    rows = (transcript.render_line(y) for y in range(transcript.size.height))
+    return [text for row in rows for text, style, _ in row if style and style.bgcolor == ground]
 
 
 async def test_words_that_are_not_there_are_told_and_a_new_session_ends_the_search(

@@ -129,6 +129,24 @@ async def test_it_grows_with_its_text_up_to_a_third_of_the_screen() -> None:
         assert 9 <= composer.outer_size.height <= 10
 
 
+async def test_the_cursor_stays_in_sight_when_there_is_room_for_no_more_rows() -> None:
+    async with writing() as (page, composer, pilot):
+
+        def is_seen() -> bool:
+            row = composer.wrapped_document.location_to_offset(composer.cursor_location).y
+            return composer.scroll_y <= row < composer.scroll_y + composer.size.height
+
+        composer.put("\n" * 9)
+        for _ in range(3):
+            await pilot.press("ctrl+j")
+            await pilot.pause()
+            assert is_seen()
+        await paste(page, pilot, LARGE)
+        await pilot.press("tab")
+        await pilot.pause()
+        assert is_seen()
+
+
 async def test_up_and_down_walk_through_earlier_prompts_and_back_to_the_draft() -> None:
     async with writing("first", "second") as (_, composer, pilot):
         await pilot.press("up")
@@ -216,6 +234,18 @@ async def test_escape_closes_the_list_and_the_text_stays() -> None:
         assert composer.has_focus
 
 
+async def test_commands_that_have_no_row_come_into_view_as_they_are_chosen() -> None:
+    async with writing() as (page, composer, pilot):
+        composer.commands = [(f"/{letter}", "Do it") for letter in "abcdefghij"]
+        await pilot.press("slash")
+        assert [row.split()[0] for row in page.offered] == ["›", "/b", "/c", "/d", "/e", "/f", "1"]
+        await pilot.press(*["down"] * 7)
+        assert [row.split()[0] for row in page.offered] == ["/c", "/d", "/e", "/f", "/g", "›", "8"]
+        await pilot.press("up", "down", "down")
+        await pilot.click(Completions, offset=(5, 0))
+        assert composer.text == "/d"
+
+
 async def test_an_at_completes_files_and_goes_on_within_folders() -> None:
     async with writing() as (page, composer, pilot):
         page.names = ["src/", "src/jay.py", "my notes.md"]
@@ -278,6 +308,12 @@ async def test_tab_shows_a_paste_whole_and_backspace_takes_it_away() -> None:
         assert composer.text == ""
         await pilot.press("ctrl+z", "enter")
         assert page.sent == [LARGE]
+
+
+async def test_a_newline_at_the_end_of_a_paste_is_no_line_more() -> None:
+    async with writing() as (page, composer, pilot):
+        await paste(page, pilot, f"{LARGE}\n")
+        assert composer.text == "[Pasted 40 lines #1]"
 
 
 async def test_two_pastes_of_one_size_are_told_apart() -> None:

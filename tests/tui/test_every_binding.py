@@ -26,7 +26,7 @@ from engine.llm.base import ModelError
 from engine.pool import Lane
 from engine.research.outcome import STATE, Outcome, Stage
 from storage.articles import Draft
-from storage.records import Role
+from storage.records import Role, ToolCall
 from tests.engine.mcp.support import MISBEHAVING
 from tests.scripted import ScriptedBackend
 from tests.tui.chatting import ANSWER, FIRST_AT, QUESTION, Chat, chatting, keep_talk
@@ -271,6 +271,19 @@ async def broken(keys: Keys) -> None:
     await chat.until(lambda: not chat.screen.conversation.answering)
     await keys.press("<", until=lambda: (2, 3) in view._layout.branches.values())
     await keys.press(">", until=lambda: (3, 3) in view._layout.branches.values())
+
+
+async def calls(keys: Keys) -> None:
+    chat = keys.chat
+    session = await keep_talk(chat.engine, "Sums", "What is 6 * 7?")
+    call = ToolCall(id="sum", name="calculator", arguments={"expression": "6 * 7"})
+    append = chat.engine._store.messages.append
+    await append(session.id, role=Role.ASSISTANT, content="", tool_calls=(call,))
+    await append(session.id, role=Role.TOOL, content="42", tool_call_id=call.id)
+    await chat.open(session.id)
+    await chat.until_shown("calculator")
+    chat.transcript.focus()
+    await keys.press("t", until=lambda: "42" in chat.text)
 
 
 def breaking() -> ScriptedBackend:
@@ -605,7 +618,7 @@ SCRIPTS: dict[str, list[Script]] = {
     "PrivacyScreen": [Script(privacy_screen)],
     "ServersScreen": [Script(servers_screen, settings=lambda _: naming(odd=MISBEHAVING))],
     "SettingsScreen": [Script(settings_screen)],
-    "Transcript": [Script(transcript), Script(broken, backend=breaking)],
+    "Transcript": [Script(transcript), Script(calls), Script(broken, backend=breaking)],
     "Composer": [Script(composer)],
     "FindBar": [Script(find_bar)],
     "Inspector": [Script(inspector)],

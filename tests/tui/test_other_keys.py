@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from textual.widgets import TextArea
 
-from tests.tui.chatting import Chat, chatting
+from engine.llm.base import ModelError
+from tests.scripted import ScriptedBackend
+from tests.tui.chatting import Chat, chatting, settings
 from tui.screens.memory_edit import MemoryScreen, Written
 from tui.widgets.inspector import Inspector
 from tui.widgets.session_list import SessionList
@@ -50,6 +53,29 @@ async def test_ctrl_s_keeps_what_is_written_of_a_memory(tmp_path: Path) -> None:
         await chat.until(lambda: bool(kept))
     assert kept[0] is not None
     assert kept[0].text == "The user likes tea"
+
+
+async def test_sentences_tell_the_keys_that_the_settings_give(tmp_path: Path) -> None:
+    keys = {
+        "chat.choose_model": "f7",
+        "chat.retry": "ctrl+y",
+        "transcript.retry": "x,X",
+        "transcript.toggle_fold": "z",
+        "sessions.undo": "w",
+    }
+    backend = ScriptedBackend([ModelError("disconnected", "It broke off.")])
+    chosen = msgspec.structs.replace(settings(), keys=keys)
+    async with chatting(tmp_path, backend, chosen=chosen) as chat:
+        await chat.ready()
+        await chat.until_shown("f7 chooses another model")
+        await chat.say("A long question.\n" * 60)
+        await chat.until_shown("press x to retry")
+        await chat.until_shown("ctrl+y answers again")
+        chat.transcript.focus()
+        await chat.pilot.press("g")
+        await chat.until_shown("more lines · z")
+        await chat.pilot.press("ctrl+b", "d")
+        await chat.until_shown("w undo delete of")
 
 
 def focused_in(chat: Chat, kind: type[Widget]) -> bool:

@@ -67,6 +67,12 @@ def titles(sessions: SessionList) -> list[str]:
     return [line[1:].split("  ")[0] for line in lines(rows_of(sessions)) if ":" in line[-6:]]
 
 
+def offered(pilot: Pilot[None], key: str) -> str:
+    """What the key bar says of a key."""
+    active = pilot.app.screen.active_bindings.get(key)
+    return active.binding.description if active else ""
+
+
 def offers_undo(sessions: SessionList) -> bool:
     return sessions.query_one("#session-undo").display
 
@@ -199,6 +205,17 @@ async def test_search_as_you_type_opens_at_the_hit(engine: Engine) -> None:
         await pilot.press("enter")
         [message] = heard(pilot, SessionList.Opened)
         assert (message.session_id, message.position) == (trip.id, 1)
+
+
+async def test_a_hit_shows_its_words_however_much_is_before_them(engine: Engine) -> None:
+    await keep(
+        engine, "A tale", "Once upon a time there was a very talkative narrator. " * 9 + "Fin."
+    )
+    async with shown(SessionList(engine), width=32) as (sessions, pilot):
+        await see(pilot, sessions, "A tale")
+        sessions.focus_rows()
+        await pilot.press("slash", *"fin")
+        await see(pilot, sessions, "1 found", "Fin.")
 
 
 async def test_escape_clears_the_search_and_returns_to_the_list(engine: Engine) -> None:
@@ -478,11 +495,13 @@ async def test_a_session_is_archived_seen_in_the_archive_and_brought_back(engine
         await see(pilot, sessions, "old project")
         sessions.focus_rows()
         rows_of(sessions).move_to(gone.id)
+        await until(pilot, lambda: offered(pilot, "a") == "Archive")
         await pilot.press("a")
         await not_see(pilot, sessions, "old project")
         await pilot.press("A")
         await see(pilot, sessions, "Archived", "old project")
         assert "at hand" not in text_of(sessions)
+        await until(pilot, lambda: offered(pilot, "a") == "Bring back")
         await pilot.press("a")
         await see(pilot, sessions, "Nothing is archived.")
         await pilot.press("A")

@@ -10,11 +10,14 @@ import pytest
 from rich.color import Color as RichColor
 from rich.color import ColorSystem
 from textual.color import Color
+from textual.selection import SELECT_ALL
 
+from storage.records import Role
 from tests.homes import environment
 from tests.terminal.app import ROOT
 from tests.terminal.screen import Terminal
 from tests.tui.chatting import chatting, settings
+from tests.tui.transcript.conversations import TranscriptApp, message, settled
 from tui.themes import CONTRAST_DARK, CONTRAST_LIGHT, THEMES, own_themes
 
 if TYPE_CHECKING:
@@ -80,6 +83,40 @@ def test_high_contrast_has_the_very_colours_of_a_terminal_with_16(theme: Theme) 
         wanted = RichColor.parse(getattr(theme, name))
         shown = wanted.downgrade(ColorSystem.STANDARD).get_truecolor()
         assert shown == wanted.get_truecolor(), name
+
+
+@pytest.mark.parametrize("theme", [*(theme.name for theme in THEMES), "textual-dark"])
+async def test_selected_text_can_be_read(theme: str) -> None:
+    app = TranscriptApp([message(0, Role.ASSISTANT, "plain `code` **bold** [link](https://a.b)")])
+    for own in THEMES:
+        app.register_theme(own)
+    app.theme = theme
+    async with app.run_test(size=(60, 12)) as pilot:
+        await settled(pilot)
+        app.screen.selections = {app.transcript: SELECT_ALL}
+        await settled(pilot)
+        ground = app.screen.get_component_rich_style("screen--selection").bgcolor
+        assert ground
+        selected = [
+            (text, style.color)
+            for text, style, _ in app.transcript.render_line(1)
+            if style and style.color and style.bgcolor == ground
+        ]
+        assert "".join(text for text, _ in selected) == "plain code bold link"
+        for text, colour in selected:
+            front, back = (Color.from_rich_color(one) for one in (colour, ground))
+            assert contrast(front, back) >= 3, text
+
+
+@pytest.mark.parametrize("theme", [CONTRAST_DARK, CONTRAST_LIGHT], ids=lambda theme: theme.name)
+async def test_bars_of_high_contrast_are_seen(theme: Theme, tmp_path: Path) -> None:
+    async with chatting(tmp_path, chosen=settings(theme.name)) as chat:
+        await chat.ready()
+        for bar in ("bar-user", "bar-assistant", "bar-other", "bar-failed", "quote-bar"):
+            style = chat.transcript.get_component_rich_style(f"transcript--{bar}")
+            assert style.color and style.bgcolor
+            front, back = map(Color.from_rich_color, (style.color, style.bgcolor))
+            assert contrast(front, back) >= 7, bar
 
 
 async def test_a_theme_of_one_s_own_is_there(tmp_path: Path) -> None:

@@ -39,10 +39,11 @@ from tui.widgets.key_bar import KeyBar
 from tui.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from textual import events
     from textual.app import ComposeResult
+    from textual.widget import Widget
 
     from engine.config import Settings
     from engine.engine import Engine
@@ -282,6 +283,17 @@ class ChatScreen(
             self._wanted[name] = None
             self._arrange()
 
+    @property
+    def focus_chain(self) -> list[Widget]:
+        """Where tab leads: from the composer to what is above it, and then through the panes."""
+        chain = super().focus_chain
+        inside = [widget for widget in chain if self.conversation in widget.ancestors]
+        if self.conversation.composer in inside:
+            first = chain.index(inside[0])
+            chain.remove(self.conversation.composer)
+            chain.insert(first, self.conversation.composer)
+        return chain
+
     # What a person does
 
     def action_new(self) -> None:
@@ -355,9 +367,9 @@ class ChatScreen(
     def _in_conversation(self) -> bool:
         return self.focused is not None and self.conversation in self.focused.ancestors
 
-    def open(self, session_id: str, position: int | None = None) -> None:
-        """Show a kept conversation."""
-        self._switch(partial(self.conversation.open, session_id, position))
+    def open(self, session_id: str, position: int | None = None, words: Sequence[str] = ()) -> None:
+        """Show a kept conversation, at a message where words were found if they are given."""
+        self._switch(partial(self.conversation.open, session_id, position, words))
 
     def _switch(self, show: Callable[[], Awaitable[None]]) -> None:
         for name in self._wanted:
@@ -415,7 +427,7 @@ class ChatScreen(
 
     def on_session_list_opened(self, message: SessionList.Opened) -> None:
         """Show what was chosen in the sidebar."""
-        self.open(message.session_id, message.position)
+        self.open(message.session_id, message.position, message.words)
 
     def on_session_list_new_requested(self) -> None:
         """Begin an empty conversation."""

@@ -9,6 +9,7 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from engine.events import Event, HostsChanged
+from tui.bindings import key_of
 from tui.figures import duration
 from tui.screens.dialog import Dialog
 from tui.widgets.figures import note
@@ -98,7 +99,8 @@ class HostsScreen(Dialog[None]):
         view = self.query_one(RowView)
         rows = [_heading(view.row_width)]
         rows += [_row(host, view.row_width) for host in self._hosts]
-        view.show([*rows, note("`hosts` in the settings (f9) names more of them.", view.row_width)])
+        words = f"`hosts` in the settings ({key_of('chat.settings')}) names more of them."
+        view.show([*rows, note(words, view.row_width)])
 
 
 def _columns(name: Content, kind: str, how: Content, figures: list[str], width: int) -> Content:

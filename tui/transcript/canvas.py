@@ -437,6 +437,8 @@ class Canvas(ScrollView):
         if self._layout.width != self._text_width:
             self._deselect()
             top = self._layout.resize(self._text_width, top)
+            if self._held is not None and self._held[1]:
+                self._held = None  # that row is another one now
         self._strips.clear()
         self._arrange(top)
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from tui.transcript.text import Line
 
 
+NEAR = 3
+"""So many rows are one place where several words were found."""
+
+
 class Place(NamedTuple):
     """Where a match is: the message, the row of it, the character in the row."""
 
@@ -21,10 +25,15 @@ class Place(NamedTuple):
 
 
 class Finder:
-    """What is looked for, and where it has been found. Upper and lower case are the same."""
+    """What is looked for, and where it has been found. Upper and lower case are the same.
 
-    def __init__(self, text: str) -> None:
-        self._pattern = re.compile(re.escape(text), re.IGNORECASE)
+    Args:
+        texts: One of them is enough.
+    """
+
+    def __init__(self, *texts: str) -> None:
+        longest_first = sorted(texts, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
         self.positions: list[int] = []
         """The messages that match, in rising order."""
 
@@ -48,6 +57,21 @@ class Finder:
             if row
             for start, _ in self.spans(line.text)
         ]
+
+    def fullest(self, lines: Sequence[Line]) -> int | None:
+        """The row of a message where, with the next few, most different texts are."""
+        found = [
+            (row, match[0].casefold())
+            for row, line in enumerate(lines)
+            if row
+            for match in self._pattern.finditer(line.text)
+        ]
+        best, best_row = 0, None
+        for row, _ in found:
+            near = {text for other, text in found if row <= other < row + NEAR}
+            if len(near) > best:
+                best, best_row = len(near), row
+        return best_row
 
     def following(self, position: int, step: int) -> int | None:
         """The next matching message behind (`step` 1) or before (-1) a position, going round."""

@@ -207,7 +207,9 @@ class Layout:
         anchor, offset, share = (*held, None) if held else self._anchor(top, height)
         # Every pass can bring another message on the screen, each at least one row high.
         for _ in range(height + 1):
-            top = self.heights.top(anchor) + offset
+            # Where the conversation ends before the screen does, more is seen above.
+            end = max(0, self.heights.total - height)
+            top = min(self.heights.top(anchor) + offset, end)
             position = self.heights.at(max(0, top))
             row = self.heights.top(position)
             changed = False

@@ -11,6 +11,7 @@ from rich.cells import cell_len, set_cell_size
 from engine.images import images_in, without_images
 from engine.research.citations import has_sources
 from storage.records import Finish, Role
+from tui.bindings import key_of
 from tui.figures import duration, in_json
 from tui.harmless import visible
 from tui.transcript.citing import with_citations
@@ -163,7 +164,12 @@ class MessageView:
         body = self._body.lines
         if self.is_folded and len(body) > FOLDED:
             lines.extend(body[:FOLDED])
-            lines.append(_note(f"⋯ {len(body) - FOLDED} more lines · space", TOGGLE_FOLD))
+            lines.append(
+                _note(
+                    f"⋯ {len(body) - FOLDED} more lines · {key_of('transcript.toggle_fold')}",
+                    TOGGLE_FOLD,
+                )
+            )
         else:
             lines.extend(body)
         lines.extend(self._foot())
@@ -225,14 +231,15 @@ class MessageView:
                 lines.extend(wrap_spans(spans, self.width))
         if len(message.content) > LONGEST:
             rest = len(message.content) - LONGEST
-            lines.append(_note(f"⋯ {rest:,} more characters · c copies all"))
+            copy = key_of("transcript.copy_message")
+            lines.append(_note(f"⋯ {rest:,} more characters · {copy} copies all"))
         if self._streaming:
             if self.status or not (self._has_text or self.has_thinking):
                 lines.append(Line((Span(visible(self.status) or "…", ("status",)),)))
         elif message.finish is Finish.STOPPED:
             lines.append(_note("◼ stopped"))
         elif message.finish is Finish.INTERRUPTED:
-            lines.append(_note("◼ interrupted · press r to retry", RETRY))
+            lines.append(_note(f"◼ interrupted · {_retry()}", RETRY))
         elif message.finish is Finish.FAILED:
             lines.extend(self._failure())
         return lines
@@ -244,7 +251,7 @@ class MessageView:
         if failure and failure.next_step:
             # Next steps name commands in backticks.
             lines.extend(wrap_spans(inline_spans(visible(failure.next_step), {}), self.width))
-        lines.append(_note("press r to retry", RETRY))
+        lines.append(_note(_retry(), RETRY))
         return lines
 
 
@@ -313,6 +320,10 @@ def _one_line(text: str, end: Span, width: int) -> Line:
     if cell_len(text) > room:
         text = set_cell_size(text, max(1, room - 1)).rstrip() + "…"
     return Line((Span(text, ("meta",), TOGGLE_FOLD), end._replace(link=TOGGLE_FOLD)))
+
+
+def _retry() -> str:
+    return f"press {key_of('transcript.retry')} to retry"
 
 
 def _note(text: str, action: str = "") -> Line:

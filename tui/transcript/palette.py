@@ -50,7 +50,7 @@ class Palette:
 
     def _component(self, name: str) -> RichStyle:
         if name == "selection":
-            return self._widget.screen.get_component_rich_style("screen--selection")
+            return self._selection()
         styles = self._widget.get_component_styles(PREFIX + name)
         full = styles.rich_style
         own = RichStyle(
@@ -58,6 +58,12 @@ class Palette:
             bgcolor=full.bgcolor if styles.has_rule("background") else None,
         )
         return own + styles.text_style
+
+    def _selection(self) -> RichStyle:
+        """Text keeps its own colour where the theme gives selected text a transparent one."""
+        styles = self._widget.screen.get_component_styles("screen--selection")
+        full = styles.rich_style
+        return RichStyle(color=full.color if styles.color.a else None, bgcolor=full.bgcolor)
 
     def strip(
         self,

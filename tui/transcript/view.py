@@ -72,8 +72,9 @@ class Transcript(Canvas, can_focus=True):
             Binding("c", "copy_message", "Copy message"),
             Binding("y", "copy_code", "Copy code"),
             Binding("o", "open_link", "Open link"),
-            Binding("t", "toggle_thinking", "Thinking", tooltip="What was thought; a tool's call"),
-            Binding("space", "toggle_fold", "Fold"),
+            Binding("t", "toggle_thinking", "Thinking", tooltip="What was thought before it"),
+            Binding("t", "toggle_call", "Call", tooltip="A tool's call, and what came of it"),
+            Binding("space", "toggle_fold", "Fold", tooltip="Fold a long message, or unfold it"),
             Binding("p", "ask('pin')", "Pin", tooltip="Keep it before the model, or let it go"),
             Binding("i", "toggle_details", "Info", tooltip="When messages came, and their tokens"),
             Binding("n", "find_next", "Next match"),
@@ -81,7 +82,12 @@ class Transcript(Canvas, can_focus=True):
             Binding("r", "retry", "Retry"),
             Binding("m", "ask('go_on')", "More", tooltip="Let a stopped answer go on"),
             Binding("e", "ask('edit')", "Edit", tooltip="Ask this question in other words"),
-            Binding("d,delete", "ask('take_back')", "Take back", tooltip="With what followed"),
+            Binding(
+                "d,delete",
+                "ask('take_back')",
+                "Take back",
+                tooltip="Take a question back, with what followed",
+            ),
             Binding("less_than_sign", "ask('previous')", "Branch before"),
             Binding("greater_than_sign", "ask('next')", "Next branch"),
         ],
@@ -100,6 +106,9 @@ class Transcript(Canvas, can_focus=True):
     def _reset(self, pages: Pages) -> None:
         super()._reset(pages)
         self._finder: Finder | None = None
+        self._lit: Finder | None = None
+        """The words of a search elsewhere that led here."""
+
         self._code_copied = ("", -1)
         self._code_row = 0
         """The row of the current message where the code is that was gone to."""
@@ -118,6 +127,29 @@ class Transcript(Canvas, can_focus=True):
         if 0 <= position < len(self._layout):
             self._cursor = position
             self._hold(position)
+
+    def show_hit(self, position: int, words: Sequence[str]) -> None:
+        """Bring the place of a message to the screen where a search found words, and light them up.
+
+        They stay lit until the reader goes elsewhere.
+        """
+        self.scroll_to_message(position)
+        self._lit = Finder(*words)
+        # A transcript that was not on the screen before has no size until then.
+        self.call_after_refresh(self._go_to_hit, self._lit, position)
+
+    async def _go_to_hit(self, finder: Finder, position: int) -> None:
+        try:
+            await self._matches(finder, position)
+        except Exception as error:
+            log.exception("messages could not be fetched")
+            self.post_message(self.LoadFailed(error))
+            return
+        view = self._layout.lay_out(position)
+        row = finder.fullest(view.lines) if view else None
+        if finder is self._lit and row is not None and row >= self._height - 1:
+            self._hold(position, row - self._height // 3)
+        self._repaint()
 
     def _scroll_by(self, rows: int) -> None:
         self.scroll_to(y=self._top + rows, animate=False)
@@ -347,6 +379,10 @@ class Transcript(Canvas, can_focus=True):
         if (message := self.current) is not None:
             self._toggle(message, TOGGLE_THINKING)
 
+    def action_toggle_call(self) -> None:
+        """Show or hide a tool's call and its result."""
+        self.action_toggle_fold()
+
     def action_toggle_fold(self) -> None:
         """Fold the current message to its first lines, or unfold it."""
         if (message := self.current) is not None:
@@ -357,7 +393,7 @@ class Transcript(Canvas, can_focus=True):
         view = None if position is None else self._layout.lay_out(position)
         if position is None or view is None:
             return
-        if what == TOGGLE_FOLD or message.role is Role.TOOL:
+        if what == TOGGLE_FOLD:
             self._fold(position, folded=not view.is_folded)
         elif view.has_thinking:
             self._fold(position, thinking_open=not view.thinking_is_open)
@@ -376,9 +412,9 @@ class Transcript(Canvas, can_focus=True):
         self._arrange(self._layout.resize(self._text_width, self._top))
 
     def action_retry(self) -> None:
-        """Ask for the current answer again, where it did not end well."""
+        """Ask for the last answer again, where it is the current one and did not end well."""
         message = self.current
-        if message is not None and message.finish in _RETRYABLE:
+        if message is not None and self._is_broken_off(message):
             self.post_message(self.RetryRequested(message))
 
     def action_ask(self, what: str) -> None:
@@ -397,13 +433,16 @@ class Transcript(Canvas, can_focus=True):
         above = [one for one in positions if one is not None and one <= current.position]
         return self._layout.message(max(above)) if above else None
 
+    def _is_broken_off(self, message: Message) -> bool:
+        """Whether it is the last one, and did not end well."""
+        return message.finish in _RETRYABLE and message.position == len(self._layout) - 1
+
     def _can_be(self, what: object, message: Message | None) -> bool:
         """Whether that can be done with a message."""
         if message is None:
             return False
         if what == "go_on":
-            broken_off = message.finish in _RETRYABLE and bool(message.content)
-            return broken_off and message.position == len(self._layout) - 1
+            return self._is_broken_off(message) and bool(message.content)
         if what in ("edit", "take_back"):
             return message.role is Role.USER
         if what == "pin":
@@ -416,7 +455,7 @@ class Transcript(Canvas, can_focus=True):
         message = self.current
         match action:
             case "retry":
-                return message is not None and message.finish in _RETRYABLE
+                return message is not None and self._is_broken_off(message)
             case "copy_message":
                 return bool(message and message.content) or self.text_selection is not None
             case "copy_code":
@@ -424,7 +463,9 @@ class Transcript(Canvas, can_focus=True):
             case "open_link":
                 return message is not None and has_links(message.content)
             case "toggle_thinking":
-                return message is not None and self._unfolds(message)
+                return message is not None and self._has_thinking(message)
+            case "toggle_call":
+                return message is not None and message.role is Role.TOOL
             case "unmark":
                 return self._mark is not None
             case "ask":
@@ -434,10 +475,7 @@ class Transcript(Canvas, can_focus=True):
                 return self._finder is not None
         return True
 
-    def _unfolds(self, message: Message) -> bool:
-        """Whether there is thinking in it, or a tool's call and result."""
-        if message.role is Role.TOOL:
-            return True
+    def _has_thinking(self, message: Message) -> bool:
         position = self._layout.position_of(message.id)
         view = None if position is None else self._layout.view(position)
         return view is not None and view.has_thinking
@@ -455,6 +493,8 @@ class Transcript(Canvas, can_focus=True):
     def _marks(self, line: Line, position: int, row: int) -> tuple[Mark, ...]:
         """What is found and what is selected in a row."""
         found: list[Mark] = []
+        if self._lit is not None and row:
+            found += [(start, end, "match") for start, end in self._lit.spans(line.text)]
         if self._finder is not None and row:  # the header is not part of what was said
             for start, end in self._finder.spans(line.text):
                 current = self._finder.place == (position, row, start)
@@ -528,6 +568,10 @@ class Transcript(Canvas, can_focus=True):
             view = self._layout.lay_out(position)
             places = finder.in_lines(position, view.lines) if view else []
         return places or [Place(position, 0, 0)]
+
+    def on_blur(self) -> None:
+        """What a search elsewhere found has been seen."""
+        self._lit = None
 
     # The mouse
 

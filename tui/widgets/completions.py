@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from textual import events
 
 MOST = 6
-"""So many are offered at a time."""
+"""So many are seen at a time."""
 
 NAME_CELLS = 24
 
@@ -62,19 +62,24 @@ class Completions(Widget):
         super().__init__()
         self._offered: Sequence[Completion] = ()
         self._chosen = 0
+        self._first = 0
+        """The place of the one in the first row."""
 
     def show(self, offered: Sequence[Completion], chosen: int) -> None:
         """Show these, one of them as the chosen one; nothing when there are none."""
         self._offered, self._chosen = offered, chosen
+        self._first = min(max(self._first, chosen - MOST + 1), chosen)
         self.display = bool(offered)
         self.refresh(layout=True)
 
     def render(self) -> Content:
-        """A row each: the name, and what it is for."""
-        return Content("\n").join(
-            self._row(completion, place == self._chosen)
-            for place, completion in enumerate(self._offered)
-        )
+        """A row each: the name, and what it is for; under them, how many there are besides."""
+        seen = list(enumerate(self._offered))[self._first : self._first + MOST]
+        rows = [self._row(completion, place == self._chosen) for place, completion in seen]
+        if len(self._offered) > MOST:
+            words = f"  {self._chosen + 1} of {len(self._offered)} · up and down show the others"
+            rows.append(Content.styled(words, "$text-muted"))
+        return Content("\n").join(rows)
 
     def _row(self, completion: Completion, chosen: bool) -> Content:
         mark = ("› ", "$text-accent bold") if chosen else ("  ", "")
@@ -89,5 +94,5 @@ class Completions(Widget):
     def on_click(self, event: events.Click) -> None:
         """Choose the row that was clicked."""
         at = event.get_content_offset(self)
-        if at is not None and at.y < len(self._offered):
-            self.post_message(self.Clicked(at.y))
+        if at is not None and at.y < min(MOST, len(self._offered)):
+            self.post_message(self.Clicked(self._first + at.y))

@@ -287,12 +287,11 @@ class Composer(Area):
         text = self.text
         if not text.startswith("/") or any(character.isspace() for character in text):
             return []
-        fitting = [
+        return [
             Completion(name.partition(" ")[0], help, name, final=" " not in name)
             for name, help in self.commands
             if name.startswith(text)
         ]
-        return fitting[:MOST]
 
     def _offer(self, offered: Sequence[Completion]) -> None:
         if offered or self._offered:

@@ -142,18 +142,27 @@ class Conversation(Branching):
 
     # What a person does
 
-    async def new(self) -> None:
-        """Show an empty conversation; it is kept from its first message on."""
+    async def new(self, *, write: bool = True) -> None:
+        """Show an empty conversation, and go and write; it is kept from its first message on."""
         await self.settle()
         await self._leave()
         self._session_id = None
         self.transcript.clear()
         self._show(None, None)
         await self._put_draft(None)
-        self.composer.focus()
+        if write:
+            self.composer.focus()
 
-    async def open(self, session_id: str, position: int | None = None) -> None:
-        """Show a kept conversation, at its end or with the message at `position` on top."""
+    async def open(
+        self, session_id: str, position: int | None = None, words: Sequence[str] = ()
+    ) -> None:
+        """Show a kept conversation.
+
+        Args:
+            session_id: Which one.
+            position: The message to show; its end without.
+            words: What was found in that message.
+        """
         await self.settle()
         if session_id != self._session_id:
             await self._leave()
@@ -166,6 +175,8 @@ class Conversation(Branching):
         if position is not None:
             self.transcript.scroll_to_message(position)
             self.transcript.focus()
+            if words:
+                self.transcript.show_hit(position, words)
         else:
             self.composer.focus()
 
@@ -301,6 +312,7 @@ class Conversation(Branching):
                 if self._session_id is None:
                     session = await self._engine.library.create()
                     self._session_id = session.id
+                    await self.transcript.open(0, partial(self._engine.library.page, session.id))
                     await self._engine.library.keep_draft(None, Draft())
                     if self._new_parameters != Parameters():
                         session = await self._engine.library.set_parameters(
@@ -372,7 +384,9 @@ class Conversation(Branching):
             case ChangedElsewhere(session=session, last=last):
                 self._changed_elsewhere(session, last)
             case SessionDeleted():
-                self.run_worker(self.new(), group="open", exclusive=True)
+                # Who deletes in the list may want to delete more, or to undo it there.
+                new = self.new(write=self.has_focus_within)
+                self.run_worker(new, group="open", exclusive=True)
             case _:
                 pass
 

@@ -15,6 +15,7 @@ from tui.harmless import with_signs
 
 if TYPE_CHECKING:
     from rich.text import Text
+    from textual.widgets.text_area import Edit, EditResult
 
 
 class Field(Input):
@@ -40,6 +41,15 @@ class Area(TextArea):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.cursor_blink = False  # as in a field of one line
+
+    def edit(self, edit: Edit) -> EditResult:
+        """Change the text. The cursor stays in sight, also where the text gets more rows."""
+        before = self.wrapped_document.height
+        result = super().edit(edit)
+        if self.wrapped_document.height != before:
+            # Textual scrolls to the cursor, too, but before it knows how high the text is now.
+            self.call_after_refresh(self.scroll_cursor_visible)
+        return result
 
     def get_line(self, line_index: int) -> Text:
         """A line as it is drawn."""

@@ -31,7 +31,7 @@ class Pastes:
 
     def shortened(self, text: str) -> str:
         """The label that stands for a text from now on; the text itself when it is not large."""
-        lines = text.count("\n") + 1
+        lines = text.count("\n") + (not text.endswith("\n"))
         if lines <= LINES and len(text) <= CHARACTERS:
             return text
         size = f"{lines:,} lines" if lines > LINES else f"{len(text):,} characters"

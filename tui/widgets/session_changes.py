@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
+from tui.bindings import key_of
 from tui.telling import tell
 from tui.widgets.session_renaming import SessionRenaming
 from tui.widgets.session_row import (
@@ -70,10 +71,14 @@ class SessionChanges(SessionRenaming):
         self._change_all("pin", [partial(library.keep_on_top, s.id, on_top) for s in sessions])
 
     def action_archive(self) -> None:
-        """Archive the chosen sessions; from the archive, bring them back."""
-        library = self._engine.library
-        change = library.archive if self._archived is None else library.restore
-        self._change_all("archive", [partial(change, s.id) for s in self._take_chosen()])
+        """Archive the chosen sessions."""
+        archive = self._engine.library.archive
+        self._change_all("archive", [partial(archive, s.id) for s in self._take_chosen()])
+
+    def action_bring_back(self) -> None:
+        """Bring the chosen sessions back from the archive."""
+        restore = self._engine.library.restore
+        self._change_all("bring back", [partial(restore, s.id) for s in self._take_chosen()])
 
     def action_toggle_archive(self) -> None:
         """See the archive, or leave it."""
@@ -174,7 +179,8 @@ class SessionChanges(SessionRenaming):
         if self._deleted:
             last = self._deleted[-1]
             what = f"“{title_of(last[0])}”" if len(last) == 1 else f"{len(last)} conversations"
-            self._notice.update(Content.assemble(("u", "bold"), f" undo delete of {what}"))
+            key = key_of("sessions.undo")
+            self._notice.update(Content.assemble((key, "bold"), f" undo delete of {what}"))
         self.refresh_bindings()
 
     def on_click(self, event: events.Click) -> None:

@@ -29,6 +29,7 @@ class SessionList(SessionChanges):
             Binding("u", "undo", "Undo delete", tooltip="Bring back what was deleted last"),
             Binding("p", "on_top", "Pin", tooltip="Keep it on top, or let it go"),
             Binding("a", "archive", "Archive", tooltip="Out of the list, and kept"),
+            Binding("a", "bring_back", "Bring back", tooltip="Out of the archive, into the list"),
             Binding("A", "toggle_archive", "Archived", tooltip="See what is archived, or leave it"),
             Binding("space", "select", "Select", tooltip="Let the next key be for several"),
             Binding("f", "fork", "Fork", tooltip="Go on in a copy"),
@@ -82,7 +83,10 @@ class SessionList(SessionChanges):
                 return bool(self._deleted)
             case "rename":
                 return self._under_cursor is not None and not self._selected
-            case "delete" | "on_top" | "archive" | "fork" | "export" | "select":
+            case "archive" | "bring_back":
+                in_archive = self._archived is not None
+                return in_archive == (action == "bring_back") and bool(self._chosen_sessions)
+            case "delete" | "on_top" | "fork" | "export" | "select":
                 return bool(self._chosen_sessions)
             case "search":
                 return not self._search.has_focus

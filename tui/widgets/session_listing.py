@@ -71,12 +71,15 @@ class SessionListing(Vertical):
     """The id of the session that is open."""
 
     class Opened(Message, namespace="session_list"):
-        """A session is to be opened, at a message if `position` is given."""
+        """A session is to be opened, at a message if `position` is given, with `words` in it."""
 
-        def __init__(self, session_id: str, position: int | None = None) -> None:
+        def __init__(
+            self, session_id: str, position: int | None = None, words: Sequence[str] = ()
+        ) -> None:
             super().__init__()
             self.session_id = session_id
             self.position = position
+            self.words = words
 
     class NewRequested(Message, namespace="session_list"):
         """A new session is wanted."""
@@ -232,7 +235,7 @@ class SessionListing(Vertical):
             )
 
     def _archive_rows(self, archived: Sequence[Session]) -> Iterator[Row]:
-        yield heading_row("Archived · a brings back · A leaves", first=True)
+        yield heading_row("Archived", first=True)
         if not archived:
             yield text_row(Content.styled(" Nothing is archived.", MUTED))
         for session in archived:
@@ -329,7 +332,11 @@ class SessionListing(Vertical):
             self.app.push_screen(ArticleScreen(article))
             return
         found = next((hit for hit in self._hits or () if hit.session.id == event.key), None)
-        self.post_message(self.Opened(event.key, found.position if found else None))
+        if found is None:
+            self.post_message(self.Opened(event.key))
+        else:
+            words = sorted({span.text for span in found.snippet if span.hit})
+            self.post_message(self.Opened(event.key, found.position, words))
 
     @contextmanager
     def _errors_told(self) -> Iterator[None]:

@@ -93,9 +93,11 @@ def article_lines(found: FoundArticle, width: int) -> list[Content]:
 
 def _snippet(spans: Sequence[Span], width: int) -> Content:
     pieces = [(_flat(span.text), span.hit) for span in spans]
-    if pieces and not pieces[0][1]:
-        # A narrow list shows the found words rather than what comes before them.
-        pieces[0] = (_end_of(pieces[0][0], width // 3), False)
+    first = next((at for at, (_, found) in enumerate(pieces) if found), 0)
+    # A narrow list shows the found words rather than what comes before them.
+    behind = sum(cell_len(text) for text, _ in pieces[first:])
+    room = max(width // 3, width - 2 - behind)
+    pieces[:first] = [(_end_of("".join(text for text, _ in pieces[:first]), room), False)]
     return Content.assemble(
         "  ", *((text, "bold $text-accent" if found else MUTED) for text, found in pieces)
     ).truncate(width, ellipsis=True)

@@ -21,6 +21,7 @@ from engine.events import (
     ModelChanged,
 )
 from storage.records import Finish
+from tui.bindings import key_of
 from tui.harmless import visible
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ class StatusLine(Widget):
         if self._last is None:
             return None
         if self._last.finish in (Finish.FAILED, Finish.STOPPED, Finish.INTERRUPTED):
-            return Content(f"{self._last.finish} · ctrl+r answers again")
+            return Content(f"{self._last.finish} · {key_of('chat.retry')} answers again")
         speed = self._last.usage.tokens_per_second if self._last.usage else None
         return Content(f"{speed:.0f} tok/s") if speed else None
 

@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from engine.events import Event, ModelChanged
+from tui.bindings import key_of
 from tui.harmless import visible
 from tui.widgets.status_line import progress
 
@@ -74,13 +75,14 @@ class Welcome(Static):
     def _model(self) -> list[Content]:
         """Which model answers, and what there is to know about it."""
         models = self._engine.models
+        choose = key_of("chat.choose_model")
         if (info := models.current) is not None:
             where = {"embedded": "inside this program", "ollama": "on your Ollama server"}
             place = where.get(info.provider, "on your server")
             answers = Content.assemble((visible(info.name), "bold"), f" answers, {place}.")
-            others = "ctrl+t chooses another model."
+            others = f"{choose} chooses another model."
             if info.provider == "embedded":
-                others = f"{info.note} ctrl+t fetches others.".lstrip()
+                others = f"{info.note} {choose} fetches others.".lstrip()
             return [answers, Content(visible(others))]
         state = models.state
         if state.state in ("fetching", "loading"):
@@ -91,7 +93,9 @@ class Welcome(Static):
         if state.state in ("failed", "missing"):
             return [
                 Content.styled(visible(state.detail), "$text-error"),
-                Content("ctrl+t chooses a model, or fetches one; what you send meanwhile is kept."),
+                Content(
+                    f"{choose} chooses a model, or fetches one; what you send meanwhile is kept."
+                ),
             ]
         return [Content("Looking for a model…")]
 

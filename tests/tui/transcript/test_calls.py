@@ -59,6 +59,20 @@ async def test_space_and_t_and_a_click_unfold_arguments_and_result() -> None:
         assert "42" in app.rows
 
 
+async def test_the_key_bar_calls_t_by_what_it_shows() -> None:
+    thinking = message(5, Role.ASSISTANT, "So it is.", thinking="Six times seven.")
+    app = TranscriptApp([*calling(), thinking])
+    async with app.run_test(size=(60, 40)) as pilot:
+        await settled(pilot)
+        told = {}
+        for position in (3, 4, 5):
+            app.transcript.scroll_to_message(position)
+            await pilot.pause()
+            active = app.screen.active_bindings.get("t")
+            told[position] = active and active.binding.description
+        assert told == {3: "Call", 4: None, 5: "Thinking"}
+
+
 async def test_a_denied_call_says_so() -> None:
     denied = Failure(kind="denied", message="The user did not allow this call.")
     app = TranscriptApp([*calling()[:2], result(2, "sum", denied.message, failure=denied)])

@@ -17,6 +17,7 @@ from tui.transcript.markdown import lay_out, markdown_lines
 @given(chunks=chunked(), width=st.integers(16, 100))
 @example(chunks=["1. a\n", "1. b\n", "1. c\n", "1. d"], width=40)
 @example(chunks=["See [it].\n\nMore.\n\n", "Then more.\n\n", "[it]: https://it.org\n"], width=40)
+@example(chunks=["[it]: https://it.org\n\nOne.\n\n", "Two.\n\n", "See [it].\n"], width=40)
 @example(chunks=["One.\n\n# Two\n", "Three.\n\n", "- a\n\n", "- b\n", "# Four\n"], width=40)
 @example(chunks=["- a\n", "\n2", ". b\n3", ". c\n"], width=40)
 @example(chunks=["text\n| a |", "\n|", "---|\n| 1 |\n"], width=40)
@@ -59,7 +60,15 @@ CODE = "\n\n".join(
 )
 
 
-@pytest.mark.parametrize("end", ["", "\n```\n\nAnd then."])
+@pytest.mark.parametrize(
+    "end",
+    [
+        "",
+        "\n```\n\nAnd then.",
+        "\n```\n\n```sh\nls\n```\n\nAnd then.\nAnd there.\n\n- one\n- two\n",
+    ],
+    ids=["open", "closed", "more code"],
+)
 def test_a_long_code_block_is_settled_piece_by_piece_and_looks_the_same(end: str) -> None:
     text = f"Before.\n\n```python\n{CODE}{end}"
     growing = MarkdownDocument(80)

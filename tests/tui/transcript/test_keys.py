@@ -208,6 +208,21 @@ async def test_r_is_not_offered_for_a_complete_answer() -> None:
         assert not app.events
 
 
+async def test_r_is_offered_for_the_last_answer_alone() -> None:
+    broken_off = message(1, Role.ASSISTANT, "Par", finish=Finish.STOPPED)
+    more = [message(2, Role.USER, "Q"), message(3, Role.ASSISTANT, "A")]
+    app = TranscriptApp([message(0, Role.USER, "Q"), broken_off, *more])
+    async with app.run_test(size=(60, 30)) as pilot:
+        await settled(pilot)
+        app.transcript.scroll_to_message(1)
+        await pilot.pause()
+        assert app.transcript.current == broken_off
+        assert "r" not in app.screen.active_bindings
+        await pilot.press("r")
+        await pilot.pause()
+        assert not app.events
+
+
 async def test_finding_goes_from_match_to_match_through_the_whole_conversation() -> None:
     app = TranscriptApp(conversation(300))
     async with app.run_test(size=(60, 20)) as pilot:

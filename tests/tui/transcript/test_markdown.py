@@ -67,6 +67,7 @@ def test_a_list_may_begin_with_nought() -> None:
 
 def test_task_lists_show_what_is_done() -> None:
     assert shown("- [x] done\n- [ ] open\n- [y] neither") == ["✔ done", "☐ open", "• [y] neither"]
+    assert shown("- [X] done") == ["✔ done"]
 
 
 def test_emphasis_nests() -> None:

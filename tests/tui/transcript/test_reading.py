@@ -22,7 +22,8 @@ from tests.tui.transcript.conversations import (
     streaming,
 )
 from tui.transcript import Transcript
-from tui.transcript.pages import KEPT, PAGE
+from tui.transcript.layout import Layout
+from tui.transcript.pages import KEPT, PAGE, Pages
 
 if TYPE_CHECKING:
     from textual.geometry import Region
@@ -407,6 +408,29 @@ async def test_an_answer_says_how_it_ended(finish: Finish, text: str) -> None:
     async with app.run_test(size=(60, 12)) as pilot:
         await settled(pilot)
         assert text in app.rows
+
+
+async def test_above_a_message_that_is_gone_to_near_the_end_everything_is_laid_out() -> None:
+    app = TranscriptApp(conversation(4))
+    pages = Pages(4, app.load)
+    await pages.fetch(0, 0)
+    layout = Layout(pages, 60)
+    top = layout.settle(0, 30, held=(3, 0))
+    first, last = layout.visible(top, 30)
+    assert first < 3
+    assert all(layout.view(position) for position in range(first, last))
+
+
+async def test_a_place_in_a_long_message_stays_in_sight_at_another_width() -> None:
+    text = "\n".join("Words, words, and more words than there is room for. " * 4 for _ in range(30))
+    app = TranscriptApp([*conversation(4), message(4, Role.USER, f"{text}\nneedle\n{text}")])
+    async with app.run_test(size=(40, 40)) as pilot:
+        app.transcript.show_hit(4, ["needle"])
+        await settled(pilot)
+        assert "needle" in app.rows
+        await pilot.resize_terminal(100, 40)
+        await settled(pilot)
+        assert "needle" in app.rows
 
 
 async def test_a_new_width_lays_everything_out_again_around_the_same_message() -> None:
