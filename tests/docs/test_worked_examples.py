@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -108,6 +109,33 @@ async def test_the_panel_is_a_tab_and_counts(
         chat.composer.focus()
         await chat.say("Who sings?")
         await chat.until_shown("1 in this run.")
+
+
+def test_what_is_logged_is_shown_by_the_console(tmp_path: Path) -> None:
+    """As `make dev` beside `make console` does."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    variables = environment(
+        tmp_path / "home",
+        PYTHONPATH=str(ROOT),
+        SCRUBJAY_MODELS_DIR=str(models_folder()),
+        TEXTUAL="debug,devtools",
+        TEXTUAL_DEVTOOLS_PORT=port,
+    )
+    settings = tmp_path / "home" / "config" / "config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('[mcp.servers.broken]\ncommand = "false"\n')
+    variables["SCRUBJAY_CONFIG_DIR"] = str(settings.parent)
+    textual = [sys.executable, "-m", "textual_dev", "console", "-x", "EVENT", "--port", port]
+    app = [sys.executable, "-m", "tui.cli"]
+    with Terminal(textual, env=variables, cwd=tmp_path) as console:
+        console.wait_for("Press")  # it listens
+        with Terminal(app, env=variables, cwd=tmp_path) as terminal:
+            terminal.wait_for(PROMPT)
+            console.wait_for("WARNING engine.pool: job 'MCP server broken' failed")
+            terminal.keys(QUIT)
+            assert terminal.wait_for_end() == 0
 
 
 def test_a_style_that_is_saved_is_on_the_screen_at_once(tmp_path: Path) -> None:
