@@ -82,7 +82,7 @@ async def child(
     environment = {**get_default_environment(), **env}
     program = shutil.which(command, path=environment.get("PATH"))
     if program is None:
-        raise ServerError(f"there is no program {command}")
+        raise ServerError(f"can't be started: there is no program {command}")
     try:
         process = await asyncio.create_subprocess_exec(
             program,
@@ -95,7 +95,7 @@ async def child(
             limit=LONGEST_MESSAGE,
         )
     except (OSError, ValueError) as error:
-        raise ServerError(f"{command} can't be started: {error}") from None
+        raise ServerError(f"can't be started: {error}") from None
     assert process.stdin is not None
     assert process.stderr is not None
     to_session, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)

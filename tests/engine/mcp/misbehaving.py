@@ -16,6 +16,7 @@ TOOLS: dict[str, dict[str, Any]] = {
     for name in (
         "endless_line",
         "endless_messages",
+        "tell",
         "chatter",
         "ask",
         "change",
@@ -63,6 +64,13 @@ def call(message: dict[str, Any]) -> None:
             while True:
                 progress = {"progressToken": 1, "progress": 1}
                 say({"method": "notifications/progress", "params": progress})
+        case "tell":
+            token = message["params"]["_meta"]["progressToken"]
+            step = {"progressToken": token, "progress": 1, "total": 3, "message": "reading"}
+            say({"method": "notifications/progress", "params": step})
+            said = {"level": "warning", "data": {"disk": "full"}}
+            say({"method": "notifications/message", "params": said})
+            tell(message, "told")
         case "chatter":
             for _ in range(50):
                 sys.stderr.write("\x1b[31mnoise " * 20_000 + "\n")

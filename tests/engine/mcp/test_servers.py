@@ -223,7 +223,7 @@ async def test_servers_that_can_not_be_reached_are_told_and_hold_nothing_up(
     async with connected(tmp_path, able(["Hello."]), **broken) as engine:
         troubles = {server.name: server.trouble for server in engine.servers}
         assert troubles == {
-            "missing": "there is no program no-such-program",
+            "missing": "can't be started: there is no program no-such-program",
             "ending": "ended with exit code 1",
             "other": "says: Method not found",
             "away": "can't be reached (All connection attempts failed)",
