@@ -51,11 +51,12 @@ async def _list(settings: Settings, paths: Paths, *, as_objects: bool) -> int:
             say(f"No server is named below [mcp.servers] in {paths.settings_file}.")
         else:
             for server in servers:
-                _tell(server)
+                describe(server)
     return Exit.FAILED if failed else Exit.DONE
 
 
-def _tell(server: Server) -> None:
+def describe(server: Server) -> None:
+    """Print how a server is, and which tools it has."""
     trouble = f": it {server.trouble}" if server.state is ServerState.FAILED else ""
     say(f"{server.name}  {server.state}{trouble}  ({server.place})")
     for note in server.notes:

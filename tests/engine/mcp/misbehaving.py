@@ -39,7 +39,7 @@ def main() -> None:
         message = json.loads(line)
         method = message.get("method")
         if method == "initialize":
-            capabilities = {"tools": {"listChanged": True}}
+            capabilities = {"tools": {"listChanged": True}, "prompts": {}}
             about = {"name": "misbehaving", "version": "1"}
             version = message["params"]["protocolVersion"]
             answer(
@@ -48,6 +48,11 @@ def main() -> None:
             )
         elif method == "tools/list":
             answer(message, {"tools": list(TOOLS.values())})
+        elif method == "prompts/list":
+            answer(message, {"prompts": [{"name": "riddle"}]})
+        elif method == "prompts/get":
+            said = {"type": "text", "text": "Who hides acorns?"}
+            answer(message, {"messages": [{"role": "user", "content": said}]})
         elif method == "tools/call":
             call(message)
         elif "id" in message and method is not None:
