@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,6 +40,64 @@ def example(file: str) -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": file.removesuffix(".py").replace("/", ".")}
     exec(compile(code, file, "exec"), names)
     return names
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tree, in which all that the page says has been done."""
+    tree = tmp_path_factory.mktemp("tree")
+    unneeded = shutil.ignore_patterns("__pycache__", "__snapshots__", "pictures")
+    for folder in ("tui", "engine", "storage", "assets", "docs", "tests"):
+        shutil.copytree(ROOT / folder, tree / folder, ignore=unneeded)
+    shutil.copy(ROOT / "pyproject.toml", tree)
+    for code in fenced(PAGE, "python"):
+        (tree / code.partition("\n")[0].removeprefix("# ")).write_text(code)
+    for change in fenced(PAGE, "diff"):
+        subprocess.run(["git", "apply"], input=change.encode(), cwd=tree, check=True)
+    return tree
+
+
+def run_in(tree: Path, home: Path, *arguments: str, **more: str) -> str:
+    """What a program of the changed tree says; it must succeed."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env=environment(home, SCRUBJAY_MODELS_DIR=str(models_folder()), **more),
+        cwd=tree,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_code_has_the_projects_style(changed: Path, tmp_path: Path) -> None:
+    new = [code.partition("\n")[0].removeprefix("# ") for code in fenced(PAGE, "python")]
+    run_in(changed, tmp_path, "-m", "ruff", "check", *new)
+    run_in(changed, tmp_path, "-m", "ruff", "format", "--check", *new)
+
+
+def test_the_tool_is_among_the_others(changed: Path, tmp_path: Path) -> None:
+    listed = "from engine.tools import built_in_tools as t; print([one.name for one in t()])"
+    assert "'flip_coin'" in run_in(changed, tmp_path, "-c", listed)
+
+
+def test_research_asks_the_source(changed: Path, almanac: str, tmp_path: Path) -> None:
+    answer = run_in(
+        changed,
+        tmp_path,
+        *("-m", "tui.cli", "research", "Where do jays hide acorns?"),
+        SCRUBJAY_RESEARCH_ALMANAC_URL=almanac,
+        SCRUBJAY_RESEARCH_OFF='["wikipedia", "hacker news", "arxiv", "stack exchange"]',
+        SCRUBJAY_MODEL_MAX_TOKENS="12",
+    )
+    assert "1. [Day 0](<http://almanac/0>) · almanac" in answer
+
+
+def test_the_panels_key_is_pressed(changed: Path, tmp_path: Path) -> None:
+    file = "tests/tui/test_every_binding.py"
+    run_in(changed, tmp_path, "-m", "pytest", "-q", "-p", "no:xdist", file, "-k", "[Inspector]")
 
 
 async def test_the_tool_can_be_called() -> None:
