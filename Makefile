@@ -51,7 +51,7 @@ dev: $(DEV)
 		TEXTUAL=debug,devtools $(BIN)/scrubjay $(ARGS)
 
 console: $(DEV)
-	@$(BIN)/textual console
+	@$(BIN)/textual console $(ARGS)
 
 test: $(DEV)
 	$(BIN)/python -m pytest --numprocesses 2 $(ARGS)

@@ -112,6 +112,10 @@ class OpenAISettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     vision: bool = False
     """Whether its models see images. Those see them, too, that the server says it of."""
+
+    tools: bool = False
+    """Whether its models are offered tools. Those are, too, that the server says it of."""
+
     hosts: tuple[str, ...] = ()
     """More servers beside it: a base URL each, and behind a blank the environment variable with
     its key, if it takes one: `http://attic:8000/v1 ATTIC_KEY`. Questions go as with Ollama's."""
@@ -181,6 +185,12 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     enabled: bool = True
     """Whether it is used."""
+
+    tools: tuple[str, ...] = ()
+    """Which of its tools models are offered, by its names; empty: all of them."""
+
+    start_seconds: Deadline = 30.0
+    """The longest time until it answers; one that is fetched first may take more."""
 
     call_seconds: Deadline = 60.0
     """The longest time for one call."""

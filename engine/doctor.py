@@ -234,7 +234,7 @@ async def _cluster(settings: Settings) -> Finding:
 async def _servers(settings: Settings) -> list[Finding]:
     """Start each server of tools, and end it again."""
     from engine.events import Events
-    from engine.mcp.servers import START_SECONDS, Servers, ServerState
+    from engine.mcp.servers import Servers, ServerState
     from engine.pool import Pool
     from engine.tools.registry import Registry
 
@@ -243,7 +243,7 @@ async def _servers(settings: Settings) -> list[Finding]:
     servers = Servers(settings.mcp.servers, Registry(), pool, events)
     found = []
     try:
-        await servers.settled(START_SECONDS)
+        await servers.settled(None)
         for server in servers:
             if server.state is ServerState.READY:
                 found.append(_ok("mcp", f"{server.name}: tools: {len(server.offers.tools)}"))

@@ -19,7 +19,7 @@ from engine.events import Events, Notice, PluginsLoaded
 from engine.plugin_guards import GuardedEmbedder, guarded_exporter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from importlib.metadata import EntryPoint
 
     from engine.embedder import Embedder
@@ -35,7 +35,7 @@ GROUP = "scrubjay.plugins"
 """The entry points' group."""
 
 LOAD_SECONDS = 10.0
-"""So long all plugins together may take to be imported."""
+"""So long all plugins may take to be imported; those behind one that hangs, as long again."""
 
 PROVIDERS = ("ollama", "embedded", "openai")
 EMBEDDERS = ("embedded", "words")
@@ -148,16 +148,39 @@ class _Broken(msgspec.Struct, frozen=True):
 async def _imported() -> list[tuple[str, str, object]]:
     """The name, the package and the `Plugin`, or what is there in its place, of every plugin.
 
-    In a daemon thread of its own: an import that hangs holds neither this nor the program's end.
+    In daemon threads: an import that hangs holds neither this, nor what is imported after it, nor
+    the program's end.
     """
+    try:
+        entries = await asyncio.to_thread(_entries)
+    except Exception as error:  # what an installed package says of itself can't be read
+        log.exception("the list of plugins can't be read")
+        return [("(all)", "", _Broken(f"the packages' lists can't be read: {error}."))]
+    found: list[object] = []
+    while len(found) < len(entries):
+        found += await _in_time(entries[len(found) :])
+    return [(one.name, _package(one), it) for one, it in zip(entries, found, strict=True)]
+
+
+def _entries() -> list[EntryPoint]:
+    from importlib.metadata import entry_points
+
+    return sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
+
+
+async def _in_time(entries: Sequence[EntryPoint]) -> list[object]:
+    """What some entries name, up to the first that takes too long; one of them at least."""
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
-    came: list[tuple[str, str, object]] = []
-    under_way: list[EntryPoint] = []
+    given_up = threading.Event()
+    came: list[object] = []
 
     def work() -> None:
         try:
-            _import_all(came, under_way)
+            for entry in entries:
+                if given_up.is_set():
+                    return
+                came.append(_named_by(entry))
         finally:
             with suppress(RuntimeError):  # it took so long that the program is at its end
                 loop.call_soon_threadsafe(done.set)
@@ -167,28 +190,18 @@ async def _imported() -> list[tuple[str, str, object]]:
         async with asyncio.timeout(LOAD_SECONDS):
             await done.wait()
     except TimeoutError:
-        late = _Broken(f"plugins were not imported within {LOAD_SECONDS:g} seconds.")
-        return [*came[:], *((one.name, _package(one), late) for one in under_way[len(came) :])]
+        given_up.set()
+        late = _Broken(f"it was not imported within {LOAD_SECONDS:g} seconds.")
+        return [*came[: len(entries) - 1], late]
     return came
 
 
-def _import_all(came: list[tuple[str, str, object]], entries: list[EntryPoint]) -> None:
-    """Fill `came`, an entry after another, and before that `entries` with all that there are."""
-    from importlib.metadata import entry_points
-
+def _named_by(entry: EntryPoint) -> object:
     try:
-        entries += sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
-    except Exception as error:  # what an installed package says of itself can't be read
-        log.exception("the list of plugins can't be read")
-        came.append(("(all)", "", _Broken(f"the packages' lists can't be read: {error}.")))
-        return
-    for entry in entries:
-        try:
-            loaded = entry.load()
-        except BaseException as error:  # SystemExit, too, ends no more than the plugin
-            log.exception("the plugin %s can't be imported", entry.name)
-            loaded = _Broken(f"importing it raised {type(error).__name__}: {error}.")
-        came.append((entry.name, _package(entry), loaded))
+        return entry.load()
+    except BaseException as error:  # SystemExit, too, ends no more than the plugin
+        log.exception("the plugin %s can't be imported", entry.name)
+        return _Broken(f"importing it raised {type(error).__name__}: {error}.")
 
 
 def _package(entry: EntryPoint) -> str:
@@ -204,7 +217,8 @@ def _misfit(loaded: object) -> str:
     from engine.tools.registry import Tool
 
     if not isinstance(loaded, Plugin):
-        return f"its entry point names a {type(loaded).__name__}, and must name a Plugin."
+        kind = type(loaded).__name__
+        return f"its entry point must name a Plugin, and names something of type {kind}."
     if loaded.api != API:
         remedy = "Upgrade Scrubjay" if _later(loaded.api) else "Look for a newer one"
         return f"it was made for version {loaded.api} of the interface; here is {API}. {remedy}."
@@ -218,7 +232,7 @@ def _misfit(loaded: object) -> str:
     for part, fits, what in parts:
         given = getattr(loaded, part)
         if not isinstance(given, tuple):
-            return f"its {part} are a {type(given).__name__}, and must be a tuple."
+            return f"its {part} must be a tuple, and are of type {type(given).__name__}."
         for one in given:
             if not fits(one):
                 return f"{one!r} among its {part} must be {what}."

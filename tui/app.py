@@ -119,6 +119,10 @@ class ScrubjayApp(KeysTold):
         if troubles := "\n".join(self._settings_troubles()):
             # The status line has its width with the first frame.
             self.screen.call_after_refresh(tell, self, troubles, "warning")
+        if "devtools" in self.features:
+            from tui.devtools import show_log
+
+            show_log(self)
         self._attention = Attention(self, self._to_terminal)
         if self.console.color_system == "standard" and not self.is_headless:
             self.theme = for_16_colours(self.current_theme)

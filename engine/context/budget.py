@@ -56,6 +56,9 @@ DEFAULT_WINDOW = 4096
 PAGE = 32
 """Messages read from the store at a time."""
 
+MOST_TOOLS = 128
+"""OpenAI refuses requests with more."""
+
 MARGIN = 0.05
 """The share of the window left free when the count is an estimate."""
 
@@ -368,7 +371,7 @@ async def _draft(material: Material, room: int) -> _Draft:
         memories=list(material.recollections),
         articles=list(material.articles),
         pinned=_not_in([question], material.pinned),
-        tools=material.tools,
+        tools=await _affordable(material.tools, room // 2),
         turns=turns,
         costs=costs,
         used=used,
@@ -377,6 +380,20 @@ async def _draft(material: Material, room: int) -> _Draft:
         kept=len(turns),
         cut=cut,
     )
+
+
+async def _affordable(tools: tuple[ToolSpec, ...], room: int) -> tuple[ToolSpec, ...]:
+    """The first of the tools, as many as fit: servers may bring hundreds, beside which no
+    conversation would have room.
+    """
+    tools = tools[:MOST_TOOLS]
+    written = [msgspec.json.encode(tool) for tool in tools]
+    if sum(map(len, written)) <= room:  # a token has a byte at least
+        return tools
+    for number, text in enumerate(written):
+        if (room := room - await count(text.decode())) < 0:
+            return tools[:number]
+    return tools
 
 
 async def _turns_backwards(

@@ -37,7 +37,7 @@ from engine.secrets import from_keyring
 from storage.records import Role
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from engine.config import OpenAISettings
     from engine.llm.base import ChatImage, ChatMessage, ChatRequest
@@ -65,6 +65,7 @@ class OpenAICompatible(Backend):
         transport: How to reach the server, when not by the URL's own address (a Unix socket).
         silence_seconds: How long the server may send nothing of an answer before it is given up.
         vision: Whether its models see images, whatever it says of them.
+        tools: Whether they call tools, whatever it says of them.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class OpenAICompatible(Backend):
         transport: httpx.AsyncBaseTransport | None = None,
         silence_seconds: float = SILENCE_SECONDS,
         vision: bool = False,
+        tools: bool = False,
     ) -> None:
         self.provider = provider
         self.base_url = base_url.rstrip("/")
@@ -83,6 +85,7 @@ class OpenAICompatible(Backend):
         self._transport = transport
         self._silence_seconds = silence_seconds
         self._vision = vision
+        self._tools = tools
         self._http: httpx.AsyncClient | None = None
         self._opening = asyncio.Lock()
         self._known: dict[str, ServedModel] = {}
@@ -90,7 +93,12 @@ class OpenAICompatible(Backend):
     @classmethod
     def from_settings(cls, settings: OpenAISettings) -> OpenAICompatible:
         """The server that the user has set."""
-        return cls(settings.base_url, lambda: find_api_key(settings), vision=settings.vision)
+        return cls(
+            settings.base_url,
+            lambda: find_api_key(settings),
+            vision=settings.vision,
+            tools=settings.tools,
+        )
 
     async def answers(self, timeout: float) -> bool:
         """Whether the server lists its models within `timeout` seconds."""
@@ -199,9 +207,16 @@ class OpenAICompatible(Backend):
             context_length=meta.n_ctx_train or served.max_model_len,
             window=meta.n_ctx or served.max_model_len,
             size_bytes=meta.size,
-            capabilities=frozenset({"chat", *(["vision"] if self._vision or served.sees else [])}),
+            capabilities=frozenset(self._capabilities(served)),
             loaded=True if served.meta else None,
         )
+
+    def _capabilities(self, served: ServedModel) -> Iterator[str]:
+        yield "chat"
+        if self._vision or served.sees:
+            yield "vision"
+        if self._tools or served.calls:
+            yield "tools"
 
     # The request
 

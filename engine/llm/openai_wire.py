@@ -137,11 +137,18 @@ class ServedModel(msgspec.Struct):
     """llama.cpp's."""
 
     architecture: Architecture | None = None
+    supported_parameters: list[str] = []
+    """OpenRouter: what a request may hold."""
 
     @property
     def sees(self) -> bool:
         """Whether the server says that it takes images."""
         return self.architecture is not None and "image" in self.architecture.input_modalities
+
+    @property
+    def calls(self) -> bool:
+        """Whether the server says that it calls tools."""
+        return "tools" in self.supported_parameters
 
 
 class ModelList(msgspec.Struct):

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 # It quotes what servers send, which is not for the log; what matters is told by `ServerError`.
 logging.getLogger("mcp").setLevel(logging.CRITICAL)
 
-MOST_OFFERED = 200
-"""Tools, resources or prompts of one server; the rest is left out."""
+MOST_LISTED = 2_000
+"""Tools, resources or prompts of one server that are looked at."""
 
 MOST_PAGES = 20
 
@@ -71,6 +71,8 @@ async def connected(
             | types.PromptListChangedNotification,
         ):
             changed()
+        if isinstance(message, types.LoggingMessageNotification):
+            watch.said(f"{message.params.level}: {_plain(message.params.data)}")
 
     client = Client(
         watched(way, watch),
@@ -85,7 +87,7 @@ async def connected(
             raise ServerError(reason(error)) from None
         listening = asyncio.create_task(_listen(client, changed))
         try:
-            yield Connection(client)
+            yield Connection(client, watch)
         finally:
             listening.cancel()
             await asyncio.wait([listening])
@@ -94,8 +96,9 @@ async def connected(
 class Connection:
     """What a server can be asked."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, watch: Watch) -> None:
         self._client = client
+        self._watch = watch
 
     async def offers(self) -> Offers:
         """All that the server offers now.
@@ -127,10 +130,15 @@ class Connection:
         Raises:
             ServerError: It could not even be asked.
         """
-        result = await _asked(self._client.call_tool(name, arguments))
+
+        async def progressed(progress: float, total: float | None, message: str | None) -> None:
+            share = f"{progress:g}" if total is None else f"{progress:g} of {total:g}"
+            self._watch.said(f"{name}: {share} {message or ''}".rstrip())
+
+        result = await _asked(self._client.call_tool(name, arguments, progress_callback=progressed))
         parts = [_text(one) for one in result.content]
         if not parts and result.structured_content is not None:
-            parts = [msgspec.json.encode(result.structured_content).decode()]
+            parts = [_plain(result.structured_content)]
         return ToolResult(text="\n".join(parts), failed=bool(result.is_error))
 
     async def read(self, uri: str) -> str:
@@ -188,9 +196,9 @@ async def _all(ask: Callable[..., Awaitable[Any]], what: str) -> list[Any]:
         page = await _asked(ask(cursor=cursor))
         found += getattr(page, what)
         cursor = page.next_cursor
-        if cursor is None or len(found) >= MOST_OFFERED:
+        if cursor is None or len(found) >= MOST_LISTED:
             break
-    return found[:MOST_OFFERED]
+    return found[:MOST_LISTED]
 
 
 async def _asked(answer: Awaitable[Any]) -> Any:
@@ -236,6 +244,10 @@ def _prompt(prompt: types.Prompt) -> Prompt:
             Argument(name=one.name, required=bool(one.required)) for one in prompt.arguments or ()
         ),
     )
+
+
+def _plain(data: object) -> str:
+    return data if isinstance(data, str) else msgspec.json.encode(data).decode()
 
 
 def _text(content: object) -> str:

@@ -13,7 +13,7 @@ from engine.mcp.schemas import plain
 from engine.tools.registry import LONGEST_RESULT, Tool, ToolContext, ToolError, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from engine.tools.registry import ToolResult
 
@@ -22,6 +22,9 @@ LONGEST_MESSAGE = 4_000_000
 
 LONGEST_NAME = 64
 """Of a tool, with its server's; no model interface takes a longer one."""
+
+MOST_OFFERED = 200
+"""Tools, resources or prompts of one server."""
 
 LONGEST_DESCRIPTION = 1_000
 LARGEST_SCHEMA = 20_000
@@ -132,6 +135,31 @@ class ServerTool(Tool):
     def fit(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments as they are: whether they fit, their server knows."""
         return arguments
+
+
+def chosen(offers: Offers, tools: Collection[str]) -> tuple[Offers, list[str]]:
+    """What is taken of all that a server offers, and sentences on what is not.
+
+    Args:
+        offers: All of it.
+        tools: Which tools the user wants; empty: all.
+    """
+    notes: list[str] = []
+    if tools:
+        wanted = tuple(one for one in offers.tools if one.name in tools)
+        known = {one.name for one in wanted}
+        if missing := [name for name in tools if name not in known]:
+            notes.append(f"The settings name {', '.join(missing)}, which it does not have.")
+        if left := len(offers.tools) - len(wanted):
+            notes.append(f"{left:,} of its tools are not named in the settings, and left out.")
+        offers = msgspec.structs.replace(offers, tools=wanted)
+    kept: dict[str, Any] = {}
+    for kind in ("tools", "resources", "prompts"):
+        every = getattr(offers, kind)
+        kept[kind] = every[:MOST_OFFERED]
+        if len(every) > MOST_OFFERED:
+            notes.append(f"It has {len(every):,} {kind}; the first {MOST_OFFERED} are taken.")
+    return msgspec.structs.replace(offers, **kept), notes
 
 
 def name_of(server: str, tool: str) -> str:

@@ -19,7 +19,7 @@ import msgspec
 
 from engine.events import Notice, ServersChanged
 from engine.mcp.errors import ServerError, reason
-from engine.mcp.offers import Offers, RemoteTool, ServerTool, is_usable, name_of
+from engine.mcp.offers import Offers, RemoteTool, ServerTool, chosen, is_usable, name_of
 from engine.pool import Lane
 from engine.tools.registry import ToolError
 
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from engine.pool import Job, Pool
     from engine.tools.registry import Registry, ToolResult
     from storage.records import ToolCall
-
-START_SECONDS = 30.0
-"""A server that does not answer for so long after its start is given up."""
 
 FIRST_SECONDS = 5.0
 """So long the first question waits for servers that are still starting."""
@@ -71,7 +68,7 @@ class Server:
         trouble: Why it failed; completes a sentence that begins with the server.
         offers: What it offered last.
         lines: What it wrote beside the protocol, the last of it.
-        notes: What else is to be known of it.
+        waited_for: Whether a question has waited for this start of it; another does not.
     """
 
     def __init__(self, name: str, settings: McpServer, within: Servers) -> None:
@@ -81,13 +78,21 @@ class Server:
         self.trouble = ""
         self.offers = Offers()
         self.lines: deque[str] = deque(maxlen=LINES_KEPT)
-        self.notes: list[str] = []
+        self.waited_for = False
+        self._declined: list[str] = []
+        self._left_out: list[str] = []
         self._within = within
         self._connection: Connection | None = None
         self._job: Job[None] | None = None
         self._settled = asyncio.Event()
         self._over = asyncio.Event()
         self._stale = asyncio.Event()
+
+    @property
+    def notes(self) -> list[str]:
+        """What else is to be known of it, in sentences."""
+        declined = [f"It asked for {what}, and was declined." for what in self._declined]
+        return [*declined, *self._left_out]
 
     @property
     def place(self) -> str:
@@ -101,6 +106,7 @@ class Server:
         if self.state is ServerState.OFF or running or self._within.pool.closing:
             return
         self._settled.clear()
+        self.waited_for = False
         self._over, self._stale = asyncio.Event(), asyncio.Event()
         self.trouble = ""
         self._move(ServerState.STARTING)
@@ -172,9 +178,8 @@ class Server:
 
     def declined(self, what: str) -> None:
         """Tell, once, that it asked for what it does not get."""
-        note = f"It asked for {what}, and was declined."
-        if note not in self.notes:
-            self.notes.append(note)
+        if what not in self._declined:
+            self._declined.append(what)
             self._within.tell(f"The MCP server {self.name} asked for {what}; it was declined.")
 
     def ended(self, why: str) -> None:
@@ -209,13 +214,16 @@ class Server:
     async def _connect(self, stack: AsyncExitStack) -> None:
         library = await asyncio.to_thread(import_module, "engine.mcp.connection")
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(self.settings.start_seconds):
                 connection: Connection = await stack.enter_async_context(
                     library.connected(self.settings, self, self._stale.set)
                 )
                 self._take(await connection.offers())
         except TimeoutError:
-            raise ServerError(f"did not answer within {START_SECONDS:.0f} seconds") from None
+            raise ServerError(
+                f"did not answer within {self.settings.start_seconds:g} seconds; `start_seconds`"
+                " can give it longer"
+            ) from None
         self._connection = connection
         self._move(ServerState.READY)
 
@@ -231,19 +239,19 @@ class Server:
                 return
             await asyncio.sleep(REST_SECONDS)
             self._stale.clear()
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(self.settings.start_seconds):
                 self._take(await connection.offers())
             self._move(ServerState.READY)
 
     def _take(self, offers: Offers) -> None:
         """Put what it offers beside what others do."""
+        offers, self._left_out = chosen(offers, self.settings.tools)
         tools: dict[str, ServerTool] = {}
         for remote in offers.tools:
             if is_usable(remote):
                 tools.setdefault(name_of(self.name, remote.name), self._tool(remote))
-        self.notes = [note for note in self.notes if not note.endswith("left out.")]
         if left := len(offers.tools) - len(tools):
-            self.notes.append(f"{left} of its tools can't be offered to a model, and are left out.")
+            self._left_out.append(f"{left} of its tools can't be offered to a model.")
         self.offers = offers
         self._within.tools.put(f"mcp {self.name}", tools.values())
 
@@ -308,13 +316,19 @@ class Servers:
             if server.state is ServerState.IDLE:
                 server.start()
 
-    async def settled(self, seconds: float = FIRST_SECONDS) -> None:
-        """Connect to all, and wait for them, but no longer than that."""
+    async def settled(self, seconds: float | None = FIRST_SECONDS) -> None:
+        """Connect to all, and wait for them: no longer than that, and for each start once only.
+
+        Without a limit, until each is ready or has failed.
+        """
         self.start()
+        waiting = [server for server in self if seconds is None or not server.waited_for]
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                for server in self:
+                for server in waiting:
                     await server.settled()
+        for server in waiting:
+            server.waited_for = True
 
     async def ready_for(self, calls: Iterable[ToolCall]) -> None:
         """Connect to the servers whose tools are called, as far as they can be."""

@@ -50,6 +50,9 @@ FENCE = """\
 LONGEST_NAME = 60
 """Characters of a program's name that are kept."""
 
+LONGEST_MEMORY = 4_000
+"""Characters of what a program may have remembered at a time."""
+
 MOST = 20
 """Messages or memories that are given at a time."""
 
@@ -142,7 +145,13 @@ async def recall(
 @tool()
 async def remember(
     visit: Visit,
-    text: Annotated[str, "What to remember, as one sentence on the user; of a how-to, its steps"],
+    text: Annotated[
+        str,
+        msgspec.Meta(
+            max_length=LONGEST_MEMORY,
+            description="What to remember, as one sentence on the user; of a how-to, its steps",
+        ),
+    ],
     how_to: Annotated[str, "The name of the how-to, if it is one; else empty"] = "",
 ) -> str:
     """Keep a fact about the user, or a how-to, for later conversations."""

@@ -46,6 +46,7 @@ SILENCE_SECONDS = 300.0
 """The longest silence within an answer; calls have deadlines of their own."""
 
 REFUSALS = (401, 403)
+SESSION = "mcp-session-id"
 
 ASKS = {
     "sampling/createMessage": "the use of your model",
@@ -82,7 +83,7 @@ async def child(
     environment = {**get_default_environment(), **env}
     program = shutil.which(command, path=environment.get("PATH"))
     if program is None:
-        raise ServerError(f"there is no program {command}")
+        raise ServerError(f"can't be started: there is no program {command}")
     try:
         process = await asyncio.create_subprocess_exec(
             program,
@@ -95,7 +96,7 @@ async def child(
             limit=LONGEST_MESSAGE,
         )
     except (OSError, ValueError) as error:
-        raise ServerError(f"{command} can't be started: {error}") from None
+        raise ServerError(f"can't be started: {error}") from None
     assert process.stdin is not None
     assert process.stderr is not None
     to_session, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
@@ -329,6 +330,10 @@ async def _bound(response: httpx2.Response) -> None:
     if status in REFUSALS or status >= 500:
         what = "refuses access" if status in REFUSALS else "is out of order"
         raise ServerError(f"{what} (HTTP {status})", lost=True)
+    request = response.request
+    if status == 400 and request.method == "POST" and SESSION in request.headers:
+        # It was started anew. The protocol has 404 for that, but not every server.
+        raise ServerError("does not know this connection any more", lost=True)
     if "text/event-stream" not in response.headers.get("content-type", ""):
         response.stream = _Bounded(response.stream)
 

@@ -357,14 +357,20 @@ class Research:
 
         async def look(run: SourceRun, job: Job[None]) -> None:
             reach = Reach(fetcher=network.fetcher(), workers=workers, notes=run.notes)
-            async with aclosing(run.source.find(query, reach)) as drafts:
-                async for draft in drafts:
-                    if not (draft.title or draft.text):
-                        continue
-                    found.append(draft)
-                    run.articles += 1
-                    job.report(detail=f"{run.articles} found")
-                    self._desk.events.emit(ArticleFound(research=self, article=draft))
+            try:
+                async with aclosing(run.source.find(query, reach)) as drafts:
+                    async for draft in drafts:
+                        if not (draft.title or draft.text):
+                            continue
+                        found.append(draft)
+                        run.articles += 1
+                        job.report(detail=f"{run.articles} found")
+                        self._desk.events.emit(ArticleFound(research=self, article=draft))
+            except (FetchError, StorageError):
+                raise
+            except Exception:  # a plugin's, most likely; whoever writes it wants to know where
+                log.exception("the source %s failed", run.source.name)
+                raise
 
         jobs = []
         for run in self.sources:

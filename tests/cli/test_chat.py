@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from engine.config import ModelSettings, Settings
+from engine.config import McpSettings, ModelSettings, Settings
 from engine.engine import Engine
 from engine.llm.base import Chunk
 from storage.records import Finish, ToolCall
 from storage.store import Store
 from tests.embedded_weights import paths_under
+from tests.engine.mcp.support import MISBEHAVING
 from tests.scripted import INFO, ScriptedBackend
 from tui.command_line import chat
 from tui.command_line.arguments import parse
@@ -44,6 +45,7 @@ class Talk:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.paths = paths_under(folder)
         self.backend = ScriptedBackend()
+        self.settings = SETTINGS
         self._patch = monkeypatch
         self.out, self.err = Output(), Output()
 
@@ -86,7 +88,7 @@ class Talk:
             self._patch.setattr("sys.stdin", file)
             self._patch.setattr("sys.stdout", self.out)
             self._patch.setattr("sys.stderr", self.err)
-            return asyncio.run(chat.chat(parse(["chat", *options]), SETTINGS, self.paths))
+            return asyncio.run(chat.chat(parse(["chat", *options]), self.settings, self.paths))
 
     def kept(self) -> list[Message]:
         async def read() -> list[Message]:
@@ -140,6 +142,24 @@ def test_answers_go_to_the_output_and_all_else_beside_it(talk: Talk) -> None:
     ]
     assert "\x1b" not in talk.err.getvalue() + talk.out.getvalue()
     assert "\r" not in talk.err.getvalue()
+
+
+def test_servers_of_tools_are_told_of_and_their_prompts_are_sent_if_the_user_wants(
+    talk: Talk,
+) -> None:
+    mcp = McpSettings(servers={"odd": MISBEHAVING})
+    talk.settings = msgspec.structs.replace(SETTINGS, mcp=mcp)
+    talk.backend.scripts = [["A jay."]]
+    typed = "/mcp\n/odd:riddle\nn\n/odd:riddle\ny\n/odd:nothing\n"
+    assert talk.run(typed) == 0
+    assert "odd  ready" in talk.out.getvalue()
+    assert "fence  Does fence." in talk.out.getvalue()
+    assert talk.out.getvalue().endswith("A jay.\n")
+    err = talk.err.getvalue()
+    assert err.count("Who hides acorns?\nSend it? y or n: ") == 2
+    assert "Nothing was asked." in err
+    assert "The server odd has no prompt nothing: it has riddle." in err
+    assert [message.content for message in talk.kept()] == ["Who hides acorns?", "A jay."]
 
 
 def test_commands_do_what_they_do_on_the_screen(talk: Talk, tmp_path: Path) -> None:

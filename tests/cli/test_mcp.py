@@ -107,9 +107,12 @@ async def test_what_a_program_remembers_bears_its_name(scrubjay: Scrubjay) -> No
     async with asking(scrubjay, "--allow", "remember", name="Pen\x1b and\nink") as client:
         assert "gunpowder" in await ask(client, "remember", text="I like gunpowder tea.")
         assert "gunpowder" in await ask(client, "recall", question="Which tea do I like?")
+        refused = await ask(client, "remember", text="tea " * 2_000)
+        assert refused.startswith("error: The arguments do not fit")
     async with await Store.open(scrubjay.paths.database_file) as store:
         [kept] = await store.facts.search("")
     assert kept.process_id == "Pen andink", "what it calls itself, without what terminals obey"
+    assert "· by Pen andink" in scrubjay.run("memory", "list").out
 
 
 async def test_the_settings_say_what_is_allowed_and_for_whom(scrubjay: Scrubjay) -> None:

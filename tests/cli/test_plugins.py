@@ -154,10 +154,10 @@ BROKEN = {
     "a-raising": ("1 / 0", "importing it raised ZeroDivisionError"),
     "b-leaving": ("raise SystemExit(3)", "importing it raised SystemExit"),
     "c-missing": ("import not_there_at_all", "No module named 'not_there_at_all'"),
-    "d-dict": ("plugin = {}", "names a dict, and must name a Plugin"),
+    "d-dict": ("plugin = {}", "names something of type dict"),
     "e-newer": (PLUGIN + "plugin = Plugin(api=2)", "version 2 of the interface; here is 1. Upgr"),
     "f-older": (PLUGIN + "plugin = Plugin(api=0)", "version 0 of the interface; here is 1. Look"),
-    "g-list": (PLUGIN + "plugin = Plugin(api=1, tools=[])", "its tools are a list"),
+    "g-list": (PLUGIN + "plugin = Plugin(api=1, tools=[])", "its tools must be a tuple"),
     "h-function": (PLUGIN + "plugin = Plugin(api=1, tools=(print,))", "among its tools must be"),
     "i-taken": (
         PLUGIN + "@tool()\nasync def calculator(c):\n  'Count.'\n"
@@ -174,6 +174,21 @@ BROKEN = {
         "something in it has no name",
     ),
 }  # fmt: skip
+
+
+def test_an_exporter_that_fails_is_told_of_without_a_traceback(
+    with_plugin: Scrubjay, site: Path, tmp_path: Path
+) -> None:
+    code = "async def pieces(library, session):\n  1 / 0\n  yield\n"
+    parts = "exporters=(Exporter(name='bad', ending='bad', pieces=pieces),)"
+    broken(tmp_path, "failing", f"{PLUGIN}{code}plugin = Plugin(api=1, {parts})")
+    path = f"{tmp_path}:{site}"
+    with_plugin.run("ask", "Hello there.", PYTHONPATH=path)
+    put_out = with_plugin.run("sessions", "export", "last", "--format", "bad", PYTHONPATH=path)
+    assert (put_out.code, put_out.out) == (1, "")
+    assert put_out.err == (
+        "scrubjay: It can't be written out: the plugin for bad failed (ZeroDivisionError).\n"
+    )
 
 
 def test_broken_ones_are_told_and_skipped_and_the_others_work(

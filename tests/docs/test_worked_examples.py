@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import socket
+import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -38,6 +40,64 @@ def example(file: str) -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": file.removesuffix(".py").replace("/", ".")}
     exec(compile(code, file, "exec"), names)
     return names
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tree, in which all that the page says has been done."""
+    tree = tmp_path_factory.mktemp("tree")
+    unneeded = shutil.ignore_patterns("__pycache__", "__snapshots__", "pictures")
+    for folder in ("tui", "engine", "storage", "assets", "docs", "tests"):
+        shutil.copytree(ROOT / folder, tree / folder, ignore=unneeded)
+    shutil.copy(ROOT / "pyproject.toml", tree)
+    for code in fenced(PAGE, "python"):
+        (tree / code.partition("\n")[0].removeprefix("# ")).write_text(code)
+    for change in fenced(PAGE, "diff"):
+        subprocess.run(["git", "apply"], input=change.encode(), cwd=tree, check=True)
+    return tree
+
+
+def run_in(tree: Path, home: Path, *arguments: str, **more: str) -> str:
+    """What a program of the changed tree says; it must succeed."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env=environment(home, SCRUBJAY_MODELS_DIR=str(models_folder()), **more),
+        cwd=tree,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_code_has_the_projects_style(changed: Path, tmp_path: Path) -> None:
+    new = [code.partition("\n")[0].removeprefix("# ") for code in fenced(PAGE, "python")]
+    run_in(changed, tmp_path, "-m", "ruff", "check", *new)
+    run_in(changed, tmp_path, "-m", "ruff", "format", "--check", *new)
+
+
+def test_the_tool_is_among_the_others(changed: Path, tmp_path: Path) -> None:
+    listed = "from engine.tools import built_in_tools as t; print([one.name for one in t()])"
+    assert "'flip_coin'" in run_in(changed, tmp_path, "-c", listed)
+
+
+def test_research_asks_the_source(changed: Path, almanac: str, tmp_path: Path) -> None:
+    answer = run_in(
+        changed,
+        tmp_path,
+        *("-m", "tui.cli", "research", "Where do jays hide acorns?"),
+        SCRUBJAY_RESEARCH_ALMANAC_URL=almanac,
+        SCRUBJAY_RESEARCH_OFF='["wikipedia", "hacker news", "arxiv", "stack exchange"]',
+        SCRUBJAY_MODEL_MAX_TOKENS="12",
+    )
+    assert "1. [Day 0](<http://almanac/0>) · almanac" in answer
+
+
+def test_the_panels_key_is_pressed(changed: Path, tmp_path: Path) -> None:
+    file = "tests/tui/test_every_binding.py"
+    run_in(changed, tmp_path, "-m", "pytest", "-q", "-p", "no:xdist", file, "-k", "[Inspector]")
 
 
 async def test_the_tool_can_be_called() -> None:
@@ -108,6 +168,33 @@ async def test_the_panel_is_a_tab_and_counts(
         chat.composer.focus()
         await chat.say("Who sings?")
         await chat.until_shown("1 in this run.")
+
+
+def test_what_is_logged_is_shown_by_the_console(tmp_path: Path) -> None:
+    """As `make dev` beside `make console` does."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    variables = environment(
+        tmp_path / "home",
+        PYTHONPATH=str(ROOT),
+        SCRUBJAY_MODELS_DIR=str(models_folder()),
+        TEXTUAL="debug,devtools",
+        TEXTUAL_DEVTOOLS_PORT=port,
+    )
+    settings = tmp_path / "home" / "config" / "config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('[mcp.servers.broken]\ncommand = "false"\n')
+    variables["SCRUBJAY_CONFIG_DIR"] = str(settings.parent)
+    textual = [sys.executable, "-m", "textual_dev", "console", "-x", "EVENT", "--port", port]
+    app = [sys.executable, "-m", "tui.cli"]
+    with Terminal(textual, env=variables, cwd=tmp_path) as console:
+        console.wait_for("Press")  # it listens
+        with Terminal(app, env=variables, cwd=tmp_path) as terminal:
+            terminal.wait_for(PROMPT)
+            console.wait_for("WARNING engine.pool: job 'MCP server broken' failed")
+            terminal.keys(QUIT)
+            assert terminal.wait_for_end() == 0
 
 
 def test_a_style_that_is_saved_is_on_the_screen_at_once(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def installed(site: Path, name: str, code: str) -> None:
     )
 
 
-async def test_one_that_hangs_is_given_up_and_those_before_it_are_used(
+async def test_one_that_hangs_is_given_up_and_the_others_are_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = tmp_path / "site"
@@ -48,6 +48,7 @@ async def test_one_that_hangs_is_given_up_and_those_before_it_are_used(
         "plugin = Plugin(api=1, tools=(greet,))",
     )
     installed(site, "b_hanging", "import threading\nthreading.Event().wait()")
+    installed(site, "c_good", "from engine.plugins import *\nplugin = Plugin(api=1)")
     monkeypatch.syspath_prepend(str(site))
     monkeypatch.setattr(plugin_finder, "LOAD_SECONDS", 1.0)
     engine = await Engine.open(settings(), paths_under(tmp_path))
@@ -63,6 +64,7 @@ async def test_one_that_hangs_is_given_up_and_those_before_it_are_used(
         assert [(one.name, bool(one.trouble)) for one in loaded.found] == [
             ("a_good", False),
             ("b_hanging", True),
+            ("c_good", False),
         ]
         assert "not imported within 1 seconds" in loaded.found[1].trouble
         assert engine.tools.get("greet") is not None

@@ -63,8 +63,11 @@ async def research(options: argparse.Namespace, settings: Settings, paths: Paths
         session = await engine.library.session(turn.session_id)
         found = await engine.library.articles(turn.session_id)
         cited = await engine.library.citations(turn.answer.id)
+    outcome = outcome_of(session.state.get(STATE))
+    for source in outcome.sources if outcome else ():
+        if source.reason:
+            tell(f"{source.name}: {source.reason}")
     if options.json:
-        outcome = outcome_of(session.state.get(STATE))
         numbers = {article.id: number for number, article in cited.items()}
         say_json(
             {

@@ -20,10 +20,13 @@ from engine import export, imports
 from engine.attachments import AttachmentError
 from engine.consent import Decision, pending_calls
 from engine.llm.base import ModelError
+from engine.mcp.errors import ServerError
+from engine.mcp.texts import prompt_text, wanted_prompt
 from storage.errors import StorageError
 from storage.records import Finish, Role
 from tui.command_line.ask import answer
 from tui.command_line.console import CommandError, Exit, ask, complain, say, tell
+from tui.command_line.mcp import describe
 from tui.command_line.running import opened
 from tui.command_line.sessions import READABLE, find, save
 from tui.commands import COMMANDS, read_slash
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
     from engine.config import Paths, Settings
     from engine.engine import Engine
+    from engine.mcp.texts import Wanted
     from engine.turn import Turn
     from storage.records import Message, Session, ToolCall
     from tui.commands import Slash
@@ -198,7 +202,9 @@ class Chat:
     async def _take(self, text: str) -> None:
         slash = read_slash(text)
         try:
-            if slash is None:
+            if (wanted := wanted_prompt(self._engine.servers, text)) is not None:
+                await self._send_prompt(wanted)
+            elif slash is None:
                 whole = await self._engine.attach(text, Path.cwd())
                 await self._answer(self._engine.send(self._session_id, whole))
             else:
@@ -209,6 +215,20 @@ class Chat:
             complain(error.failure.message, error.failure.next_step)
         except AttachmentError as error:
             complain(str(error), "Nothing was asked.")
+
+    async def _send_prompt(self, wanted: Wanted) -> None:
+        """Show a server's prompt, and send it if the user wants that: it is not their text."""
+        try:
+            text = await prompt_text(wanted)
+        except ServerError as error:
+            complain(f"The server {wanted.server.name} {error}.", "Nothing was asked.")
+            return
+        tell(text)
+        ask("Send it? y or n: ")
+        if (await self._lines.fresh() or "").strip().lower() in ("y", "yes"):
+            await self._answer(self._engine.send(self._session_id, text))
+        else:
+            tell("Nothing was asked.")
 
     async def _do(self, slash: Slash) -> None:
         if slash.command is None:
@@ -303,6 +323,12 @@ class Chat:
         current = models.current or await models.find().result()
         for info in await models.listing():
             say(f"{info.ref}{'  (answers now)' if info.ref == current.ref else ''}")
+
+    async def do_servers(self, _argument: str) -> None:
+        """Tell of the servers of tools, and of what they offer."""
+        await self._engine.servers.settled()
+        for server in self._engine.servers:
+            describe(server)
 
     async def do_rename(self, title: str) -> None:
         """Give the conversation another title."""

@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from engine.mcp.servers import START_SECONDS, ServerState
+from engine.mcp.servers import ServerState
 from tui.command_line.console import Exit, say, say_json, tell
 from tui.command_line.running import opened
 
@@ -41,7 +41,7 @@ async def mcp(options: argparse.Namespace, settings: Settings, paths: Paths) -> 
 
 async def _list(settings: Settings, paths: Paths, *, as_objects: bool) -> int:
     async with opened(settings, paths) as engine:
-        await engine.servers.settled(START_SECONDS)
+        await engine.servers.settled(None)
         servers = list(engine.servers)
         # At the end they are stopped.
         failed = any(server.state is ServerState.FAILED for server in servers)
@@ -51,13 +51,16 @@ async def _list(settings: Settings, paths: Paths, *, as_objects: bool) -> int:
             say(f"No server is named below [mcp.servers] in {paths.settings_file}.")
         else:
             for server in servers:
-                _tell(server)
+                describe(server)
     return Exit.FAILED if failed else Exit.DONE
 
 
-def _tell(server: Server) -> None:
+def describe(server: Server) -> None:
+    """Print how a server is, and which tools it has."""
     trouble = f": it {server.trouble}" if server.state is ServerState.FAILED else ""
     say(f"{server.name}  {server.state}{trouble}  ({server.place})")
+    for note in server.notes:
+        say(f"    {note}")
     for tool in server.offers.tools:
         say(f"    {tool.name}  {' '.join(tool.description.split())}")
 

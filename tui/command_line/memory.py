@@ -91,6 +91,8 @@ def describe(kept: Kept) -> None:
         notes.append(f"until {datetime.fromtimestamp(kept.valid_to).astimezone():%Y-%m-%d}")
     if kept.name:
         notes.append(_one_line(kept.name))
+    if kept.process_id:
+        notes.append(f"by {_one_line(kept.process_id)}")
     if kept.pinned:
         notes.append("pinned")
     if kept.confidence < 1:

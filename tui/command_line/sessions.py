@@ -276,9 +276,14 @@ def _tell(report: Report) -> None:
 
 
 async def _put_out(pieces: AsyncGenerator[str]) -> None:
-    async with aclosing(pieces):
-        async for piece in pieces:
-            write(piece)
+    try:
+        async with aclosing(pieces):
+            async for piece in pieces:
+                write(piece)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a full disk, or a plugin's exporter that failed
+        raise CommandError(f"It can't be written out: {error.strerror}.") from error
 
 
 async def save(pieces: AsyncGenerator[str], file: Path, *, replace: bool) -> None:

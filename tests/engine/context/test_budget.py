@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.context.budget import Material, Packed, Segment, pack
 from engine.context.tokens import count_text
-from engine.llm.base import ChatRequest, ModelError, Options, TokenCount
+from engine.llm.base import ChatRequest, ModelError, Options, TokenCount, ToolSpec
 from engine.memory.recall import Recollection
 from storage.records import Finish, Message, Role, ToolCall
 from tests.scripted import INFO, ScriptedBackend
@@ -189,6 +189,19 @@ async def test_old_results_of_tools_become_one_line_before_anything_is_dropped()
     assert results[0] == "File content from a."
     assert results[1].startswith("beta ")
     assert "read a" in shown(result)
+
+
+async def test_many_tools_leave_room_for_the_conversation() -> None:
+    tools = tuple(
+        ToolSpec(name=f"tool_{n}", description="word " * 10, parameters={"type": "object"})
+        for n in range(300)
+    )
+    result = await packed(conversation("one", "two"), tools=tools)
+    assert shown(result) == ["one", "two", "And now?"]
+    offered = [tool.name for tool in result.request.tools]
+    assert offered == [tool.name for tool in tools[: len(offered)]]
+    assert 3 < len(offered) < 30
+    assert segment(result, "tools").left_out == 300 - len(offered)
 
 
 async def test_a_call_without_a_result_is_told_to_have_been_interrupted() -> None:

@@ -414,6 +414,28 @@ async def test_without_a_key_none_is_sent(
     assert "authorization" not in server.requests[-1].headers
 
 
+@pytest.mark.parametrize(
+    ("told", "tools", "calls"),
+    [
+        ({}, False, False),
+        ({}, True, True),
+        ({"supported_parameters": ["temperature", "tools"]}, False, True),
+        ({"supported_parameters": ["temperature"]}, False, False),
+    ],
+)
+async def test_whether_its_models_call_tools_is_said_by_the_server_or_the_settings(
+    server: ScriptedServer, told: dict[str, object], tools: bool, calls: bool
+) -> None:
+    server.scripts["/v1/models"] = [answer(json.dumps({"data": [{"id": "m", **told}]}))]
+    settings = OpenAISettings(base_url=server.url, tools=tools)
+    backend = OpenAICompatible.from_settings(settings)
+    try:
+        info = await backend.describe("m")
+    finally:
+        await backend.close()
+    assert ("tools" in info.capabilities) is calls
+
+
 async def test_a_tool_s_result_goes_back_with_its_call(
     server: ScriptedServer, backend: OpenAICompatible
 ) -> None:

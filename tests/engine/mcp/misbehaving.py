@@ -16,6 +16,7 @@ TOOLS: dict[str, dict[str, Any]] = {
     for name in (
         "endless_line",
         "endless_messages",
+        "tell",
         "chatter",
         "ask",
         "change",
@@ -38,7 +39,7 @@ def main() -> None:
         message = json.loads(line)
         method = message.get("method")
         if method == "initialize":
-            capabilities = {"tools": {"listChanged": True}}
+            capabilities = {"tools": {"listChanged": True}, "prompts": {}}
             about = {"name": "misbehaving", "version": "1"}
             version = message["params"]["protocolVersion"]
             answer(
@@ -47,6 +48,11 @@ def main() -> None:
             )
         elif method == "tools/list":
             answer(message, {"tools": list(TOOLS.values())})
+        elif method == "prompts/list":
+            answer(message, {"prompts": [{"name": "riddle"}]})
+        elif method == "prompts/get":
+            said = {"type": "text", "text": "Who hides acorns?"}
+            answer(message, {"messages": [{"role": "user", "content": said}]})
         elif method == "tools/call":
             call(message)
         elif "id" in message and method is not None:
@@ -63,6 +69,13 @@ def call(message: dict[str, Any]) -> None:
             while True:
                 progress = {"progressToken": 1, "progress": 1}
                 say({"method": "notifications/progress", "params": progress})
+        case "tell":
+            token = message["params"]["_meta"]["progressToken"]
+            step = {"progressToken": token, "progress": 1, "total": 3, "message": "reading"}
+            say({"method": "notifications/progress", "params": step})
+            said = {"level": "warning", "data": {"disk": "full"}}
+            say({"method": "notifications/message", "params": said})
+            tell(message, "told")
         case "chatter":
             for _ in range(50):
                 sys.stderr.write("\x1b[31mnoise " * 20_000 + "\n")

@@ -18,7 +18,7 @@ from engine.config import McpServer, McpSettings, Settings
 from engine.consent import Decision
 from engine.events import Notice
 from engine.mcp import connection, offers, transport
-from engine.mcp.offers import RemoteTool, is_usable, name_of
+from engine.mcp.offers import Offers, RemoteTool, chosen, is_usable, name_of
 from engine.mcp.servers import ServerState
 from engine.tools.calculator import calculator
 from engine.tools.current_time import current_time
@@ -34,7 +34,7 @@ from tests.engine.mcp.support import (
     processes,
     until,
 )
-from tests.engine.support import Watch
+from tests.engine.support import SETTINGS, Watch, running_engine
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -131,6 +131,33 @@ async def test_what_it_writes_beside_the_protocol_is_kept_short_and_out_of_the_w
     assert capfd.readouterr() == ("", "")
 
 
+async def test_how_far_a_call_is_and_what_the_server_logs_is_kept_with_what_it_wrote(
+    tmp_path: Path,
+) -> None:
+    async with connected(tmp_path, wild=MISBEHAVING) as engine:
+        await call(engine, "wild__tell")
+        server = engine.servers.get("wild")
+        assert server is not None
+        await until(lambda: len(server.lines) == 3)
+        assert list(server.lines)[1:] == ["tell: 1 of 3 reading", 'warning: {"disk":"full"}']
+
+
+async def test_a_slow_start_is_waited_for_once_and_given_up_when_its_time_is_over(
+    tmp_path: Path,
+) -> None:
+    silent = McpServer(
+        command=sys.executable, args=("-c", "import time; time.sleep(600)"), start_seconds=3
+    )
+    settings = msgspec.structs.replace(SETTINGS, mcp=McpSettings(servers={"slow": silent}))
+    async with running_engine(tmp_path, settings=settings) as engine:
+        await engine.servers.settled(0.1)
+        assert the_server(engine).state is ServerState.STARTING
+        await engine.servers.settled(600)  # the next question; longer than this test may take
+        assert the_server(engine).state is ServerState.STARTING
+        await engine.servers.settled(None)
+        assert the_server(engine).trouble.startswith("did not answer within 3 seconds")
+
+
 async def test_what_it_asks_for_it_does_not_get_and_that_is_told(tmp_path: Path) -> None:
     async with connected(tmp_path, able(), bad=MISBEHAVING) as engine:
         watch = Watch(engine)
@@ -216,7 +243,7 @@ async def test_the_doctor_starts_each_and_says_what_to_do() -> None:
     }
     found = await doctor._servers(Settings(mcp=McpSettings(servers=servers)))
     assert [(one.state, one.text) for one in found] == [
-        (doctor.State.OK, "good: tools: 11"),
+        (doctor.State.OK, "good: tools: 12"),
         (doctor.State.PROBLEM, "broken ended with exit code 1"),
         (doctor.State.NOTE, "unused is turned off"),
     ]
@@ -238,6 +265,19 @@ def test_no_tool_takes_the_place_of_another() -> None:
     assert len(names) == 4
     assert max(map(len, names)) <= 64
     assert all("__" in name for name in names)
+
+
+def test_of_very_many_tools_the_first_or_the_chosen_ones_are_taken() -> None:
+    tools = tuple(RemoteTool(name=f"t{n}", description="", parameters={}) for n in range(500))
+    first, notes = chosen(Offers(tools=tools), ())
+    assert first.tools == tools[:200]
+    assert notes == ["It has 500 tools; the first 200 are taken."]
+    two, notes = chosen(Offers(tools=tools), ("t499", "t7", "none"))
+    assert [tool.name for tool in two.tools] == ["t7", "t499"]
+    assert notes == [
+        "The settings name none, which it does not have.",
+        "498 of its tools are not named in the settings, and left out.",
+    ]
 
 
 def test_a_tool_that_no_model_could_take_is_left_out() -> None:

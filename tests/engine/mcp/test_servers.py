@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -170,43 +171,52 @@ async def test_a_child_sees_a_small_environment_and_what_the_settings_add(
         assert wanted_prompt(engine.servers, "/nobody:args-prompt") is None
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+@contextmanager
+def listening(port: int) -> Iterator[None]:
     """The same server at an address, speaking streamable HTTP."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     process = subprocess.Popen(
         ["node", everything(), "streamableHttp"],
         env={**os.environ, "PORT": str(port)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if b"listening" in line:
-            break
-    yield f"http://127.0.0.1:{port}/mcp", process
-    process.kill()
-    process.wait()
-    process.stderr.close()
-
-
-async def test_a_server_at_an_address_is_used_like_a_child_and_may_go_away(
-    tmp_path: Path, address: tuple[str, subprocess.Popen[bytes]]
-) -> None:
-    url, process = address
-    async with connected(tmp_path, far=McpServer(url=url)) as engine:
-        result = await call(engine, "far__echo", message="hello")
-        assert "Echo: hello" in result.text
-        assert not result.failed
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if b"listening" in line:
+                break
+        yield
+    finally:
         process.kill()
-        process.wait()
-        gone = await call(engine, "far__echo", message="hello")
-        assert gone.failed
-        server = engine.servers.get("far")
-        assert server is not None
-        await until(lambda: server.state is ServerState.FAILED)
+        process.communicate()
+
+
+async def test_a_server_at_an_address_is_used_like_a_child_and_may_go_away_and_come_back(
+    tmp_path: Path,
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with ExitStack() as running:
+        running.enter_context(listening(port))
+        far = McpServer(url=f"http://127.0.0.1:{port}/mcp")
+        async with connected(tmp_path, far=far) as engine:
+            server = engine.servers.get("far")
+            assert server is not None
+            result = await call(engine, "far__echo", message="hello")
+            assert "Echo: hello" in result.text
+            assert not result.failed
+            running.close()
+            assert (await call(engine, "far__echo", message="hello")).failed
+            await until(lambda: server.state is ServerState.FAILED)
+
+            running.enter_context(listening(port))
+            assert "Echo: again" in (await call(engine, "far__echo", message="again")).text
+            # Started anew between two calls, it knows nothing of the connection.
+            running.close()
+            running.enter_context(listening(port))
+            assert (await call(engine, "far__echo", message="hello")).failed
+            assert "Echo: there" in (await call(engine, "far__echo", message="there")).text
 
 
 async def test_servers_that_can_not_be_reached_are_told_and_hold_nothing_up(
@@ -223,7 +233,7 @@ async def test_servers_that_can_not_be_reached_are_told_and_hold_nothing_up(
     async with connected(tmp_path, able(["Hello."]), **broken) as engine:
         troubles = {server.name: server.trouble for server in engine.servers}
         assert troubles == {
-            "missing": "there is no program no-such-program",
+            "missing": "can't be started: there is no program no-such-program",
             "ending": "ended with exit code 1",
             "other": "says: Method not found",
             "away": "can't be reached (All connection attempts failed)",
