@@ -250,9 +250,9 @@ async def _servers(settings: Settings, paths: Paths) -> list[Finding]:
             elif server.state is ServerState.OFF:
                 found.append(_note("mcp", f"{server.name} is turned off"))
             else:
-                text = f"{server.name} {server.trouble or 'does not answer'}"
-                step = f"Correct [mcp.servers.{server.name}], or set `enabled = false` there."
-                found.append(_problem("mcp", text, step))
+                wrong, _, remedy = (server.trouble or "does not answer").partition("; ")
+                correct = f"Correct [mcp.servers.{server.name}], or set `enabled = false` there"
+                found.append(_problem("mcp", f"{server.name} {wrong}", f"{remedy or correct}."))
     finally:
         await pool.close()
     return found
