@@ -183,6 +183,9 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     headers: dict[str, str] = {}
     """Sent to that address and nowhere else. `${NAME}` stands for a variable."""
 
+    login: bool = False
+    """Whether it wants a log-in in the browser (OAuth), which `scrubjay mcp login NAME` does."""
+
     enabled: bool = True
     """Whether it is used."""
 
@@ -207,8 +210,8 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError(f"url is {self.url!r}, and begins with neither http nor https")
         if self.url and (self.args or self.env):
             raise ValueError("args and env belong to a command, and there is a url")
-        if self.command and self.headers:
-            raise ValueError("headers belong to a url, and there is a command")
+        if self.command and (self.headers or self.login):
+            raise ValueError("headers and login belong to a url, and there is a command")
 
 
 class McpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -457,6 +460,11 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
     def database_file(self) -> Path:
         """Every conversation."""
         return self.data_dir / "scrubjay.db"
+
+    @property
+    def logins_dir(self) -> Path:
+        """What servers of tools have granted, where there is no keyring."""
+        return self.state_dir / "logins"
 
     @property
     def log_file(self) -> Path:

@@ -69,7 +69,7 @@ async def examine(paths: Paths) -> list[Finding]:
         looks.append(_cluster(settings))
     looks += [_proxy(name, address) for name, address in _proxies(settings)]
     models = await asyncio.gather(*looks)
-    servers = await _servers(settings) if settings.mcp.servers else []
+    servers = await _servers(settings, paths) if settings.mcp.servers else []
     plugins = await _plugins()
     disk, log = await asyncio.to_thread(lambda: (_disk(paths), _log(paths)))
     return [read, await _database(settings, paths), *models, *servers, plugins, disk, log]
@@ -231,7 +231,7 @@ async def _cluster(settings: Settings) -> Finding:
     return _ok("workers", f"Dask at {scheduler}, {cluster.threads} threads")
 
 
-async def _servers(settings: Settings) -> list[Finding]:
+async def _servers(settings: Settings, paths: Paths) -> list[Finding]:
     """Start each server of tools, and end it again."""
     from engine.events import Events
     from engine.mcp.servers import Servers, ServerState
@@ -240,7 +240,7 @@ async def _servers(settings: Settings) -> list[Finding]:
 
     events = Events()
     pool = Pool(events)
-    servers = Servers(settings.mcp.servers, Registry(), pool, events)
+    servers = Servers(settings.mcp.servers, Registry(), pool, events, paths.logins_dir)
     found = []
     try:
         await servers.settled(None)
@@ -250,9 +250,9 @@ async def _servers(settings: Settings) -> list[Finding]:
             elif server.state is ServerState.OFF:
                 found.append(_note("mcp", f"{server.name} is turned off"))
             else:
-                text = f"{server.name} {server.trouble or 'does not answer'}"
-                step = f"Correct [mcp.servers.{server.name}], or set `enabled = false` there."
-                found.append(_problem("mcp", text, step))
+                wrong, _, remedy = (server.trouble or "does not answer").partition("; ")
+                correct = f"Correct [mcp.servers.{server.name}], or set `enabled = false` there"
+                found.append(_problem("mcp", f"{server.name} {wrong}", f"{remedy or correct}."))
     finally:
         await pool.close()
     return found

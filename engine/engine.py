@@ -116,7 +116,9 @@ class Engine:
         )
         recall = Recall(store, self._meaning)
         self.memory = Memories(store, recall, self.pool, self.events, settings)
-        self.servers = Servers(settings.mcp.servers, self.tools, self.pool, self.events)
+        self.servers = Servers(
+            settings.mcp.servers, self.tools, self.pool, self.events, paths.logins_dir
+        )
         self._workshop = Workshop(
             store=store,
             models=self.models,

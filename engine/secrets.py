@@ -1,6 +1,8 @@
-"""Keys and passwords from the system's keyring, if there is one."""
+"""Keys and passwords in the system's keyring, if there is one."""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 SERVICE = "scrubjay"
 
@@ -21,3 +23,28 @@ def from_keyring(user: str) -> str | None:
         # A locked or absent keyring is a user without a key; the server will say if it wants one.
         return None
     return found
+
+
+def keep_in_keyring(user: str, secret: str) -> bool:
+    """Keep something for a user of the service. False where there is no keyring that takes it."""
+    try:
+        import keyring
+        import keyring.errors
+    except ImportError:
+        return False
+    try:
+        keyring.set_password(SERVICE, user, secret)
+    except keyring.errors.KeyringError:
+        return False
+    return True
+
+
+def forget_in_keyring(user: str) -> None:
+    """Keep nothing for a user of the service, if there is a keyring."""
+    try:
+        import keyring
+        import keyring.errors
+    except ImportError:
+        return
+    with suppress(keyring.errors.KeyringError):
+        keyring.delete_password(SERVICE, user)

@@ -157,8 +157,10 @@ def not_a_database(path: Path) -> NotADatabaseError:
 
 def newer(path: Path, found: int, known: int) -> NewerDatabaseError:
     """The file at `path` has schema `found`; this program knows `known`."""
+    copy = path.with_name(f"{path.name}.schema-{known}")  # made by the newer one's first start
+    back = f", or go back to {copy}, which lacks what came after" if copy.exists() else ""
     return NewerDatabaseError(
         f"The database {path} was written by a newer Scrubjay (schema {found}; this one knows"
         f" {known}). It was left as it is.",
-        "Install the newer version again.",
+        f"Install the newer version again{back}.",
     )

@@ -7,8 +7,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,11 +18,12 @@ from mcp.shared.exceptions import MCPError
 from engine import __version__
 from engine.mcp.errors import ServerError, reason
 from engine.mcp.offers import Argument, Offers, Prompt, RemoteTool, Resource
-from engine.mcp.transport import address, child, watched
+from engine.mcp.transport import address, child, filled, watched
 from engine.tools.registry import ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
 
     from engine.config import McpServer
     from engine.mcp.transport import Watch
@@ -40,17 +39,17 @@ MOST_PAGES = 20
 PROBE_SECONDS = 5.0
 """A server that lists nothing for so long after a call was late hangs."""
 
-VARIABLE = re.compile(r"\$\{(\w+)\}")
-
 
 @contextlib.asynccontextmanager
 async def connected(
-    settings: McpServer, watch: Watch, changed: Callable[[], None]
+    name: str, settings: McpServer, logins: Path, watch: Watch, changed: Callable[[], None]
 ) -> AsyncIterator[Connection]:
     """A connection, once both sides have agreed on the protocol's version.
 
     Args:
-        settings: The server.
+        name: What the settings call the server.
+        settings: The rest of what they say.
+        logins: Where it is kept what servers have granted.
         watch: Hears what the server does beside answering.
         changed: Called when the server says that it offers something else now.
 
@@ -58,10 +57,15 @@ async def connected(
         ServerError: It can't be reached, or speaks something else.
     """
     if settings.command:
-        args, env = settings.args, _filled(settings.env)
+        args, env = settings.args, filled(settings.env)
         way = child(settings.command, args, env, watch)
     else:
-        way = address(settings.url, _filled(settings.headers))
+        auth = None
+        if settings.login:
+            from engine.mcp.login import granted
+
+            auth = await asyncio.to_thread(granted, name, settings.url, logins)
+        way = address(settings.url, filled(settings.headers), auth)
 
     async def hear(message: types.ServerNotification | Exception) -> None:
         if isinstance(
@@ -209,18 +213,6 @@ async def _asked(answer: Awaitable[Any]) -> Any:
             error.code == types.CONNECTION_CLOSED or error.message == "Session terminated"
         )
         raise ServerError(reason(error), lost=lost) from None
-
-
-def _filled(values: dict[str, str]) -> dict[str, str]:
-    """Values with `${NAME}` replaced by what the environment has."""
-
-    def known(match: re.Match[str]) -> str:
-        found = os.environ.get(match[1])
-        if found is None:
-            raise ServerError(f"needs the environment variable {match[1]}, which is not set")
-        return found
-
-    return {name: VARIABLE.sub(known, value) for name, value in values.items()}
 
 
 def _is_task(tool: types.Tool) -> bool:

@@ -27,6 +27,8 @@ def reason(error: BaseException) -> str:
             return "is not there any more" if text == "Connection closed" else f"says: {text}"
         case "ValidationError":
             return "answers, but not as the protocol has it"
+        case "OAuthFlowError" | "OAuthTokenError" | "OAuthRegistrationError":
+            return f"grants nothing ({text})"
         case "TimeoutError":
             return "does not answer"
         case name:

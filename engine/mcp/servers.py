@@ -25,6 +25,7 @@ from engine.tools.registry import ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from engine.config import McpServer
     from engine.events import Events
@@ -216,7 +217,9 @@ class Server:
         try:
             async with asyncio.timeout(self.settings.start_seconds):
                 connection: Connection = await stack.enter_async_context(
-                    library.connected(self.settings, self, self._stale.set)
+                    library.connected(
+                        self.name, self.settings, self._within.logins, self, self._stale.set
+                    )
                 )
                 self._take(await connection.offers())
         except TimeoutError:
@@ -296,9 +299,15 @@ class Servers:
     """All servers of the settings, in their order."""
 
     def __init__(
-        self, settings: Mapping[str, McpServer], tools: Registry, pool: Pool, events: Events
+        self,
+        settings: Mapping[str, McpServer],
+        tools: Registry,
+        pool: Pool,
+        events: Events,
+        logins: Path,
     ) -> None:
         self.tools = tools
+        self.logins = logins
         self.pool = pool
         self.events = events
         self._servers = {name: Server(name, one, self) for name, one in settings.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import signal
 import sys
@@ -45,6 +46,7 @@ CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 300.0
 """The longest silence within an answer; calls have deadlines of their own."""
 
+VARIABLE = re.compile(r"\$\{(\w+)\}")
 REFUSALS = (401, 403)
 SESSION = "mcp-session-id"
 
@@ -121,16 +123,22 @@ async def child(
 
 
 @contextlib.asynccontextmanager
-async def address(url: str, headers: Mapping[str, str]) -> AsyncIterator[TransportStreams]:
-    """A server at an address, which alone gets the headers."""
+async def address(
+    url: str, headers: Mapping[str, str], auth: httpx2.Auth | None = None
+) -> AsyncIterator[TransportStreams]:
+    """A server at an address, which alone gets the headers.
+
+    With `auth`, what it refuses is that one's business first.
+    """
     proxied = not is_loopback(url)
     timeout = httpx2.Timeout(CONNECT_SECONDS, read=SILENCE_SECONDS)
     async with (
         httpx2.AsyncClient(
             headers=dict(headers),
+            auth=auth,
             timeout=timeout,
             trust_env=proxied,
-            event_hooks={"response": [_bound]},
+            event_hooks={"response": [_bound if auth is None else _bound_only]},
         ) as client,
         streamable_http_client(
             url, http_client=client, max_sse_event_size=LONGEST_MESSAGE
@@ -146,6 +154,22 @@ async def watched(
     """A way whose messages are counted, and looked through for what a server may not do."""
     async with way as (read, write):
         yield _Watched(read, watch), write
+
+
+def filled(values: Mapping[str, str]) -> dict[str, str]:
+    """Values with `${NAME}` replaced by what the environment has.
+
+    Raises:
+        ServerError: It has none of that name.
+    """
+
+    def known(match: re.Match[str]) -> str:
+        found = os.environ.get(match[1])
+        if found is None:
+            raise ServerError(f"needs the environment variable {match[1]}, which is not set")
+        return found
+
+    return {name: VARIABLE.sub(known, value) for name, value in values.items()}
 
 
 class _Watched:
@@ -334,6 +358,11 @@ async def _bound(response: httpx2.Response) -> None:
     if status == 400 and request.method == "POST" and SESSION in request.headers:
         # It was started anew. The protocol has 404 for that, but not every server.
         raise ServerError("does not know this connection any more", lost=True)
+    await _bound_only(response)
+
+
+async def _bound_only(response: httpx2.Response) -> None:
+    """The same, whatever the answer is."""
     if "text/event-stream" not in response.headers.get("content-type", ""):
         response.stream = _Bounded(response.stream)
 

@@ -146,6 +146,25 @@ async def test_research_gives_articles_and_keeps_them(answering: Scrubjay, tmp_p
     assert "jays.md" in given.content
 
 
+def test_a_log_in_is_for_servers_that_want_one(scrubjay: Scrubjay) -> None:
+    scrubjay.paths.settings_file.parent.mkdir(parents=True)
+    scrubjay.paths.settings_file.write_text(
+        '[mcp.servers.open]\nurl = "http://127.0.0.1:1/mcp"\n'
+        '[mcp.servers.closed]\nurl = "http://127.0.0.1:1/mcp"\nlogin = true\n'
+    )
+    refused = scrubjay.run("mcp", "login", "open")
+    assert refused.code == 1
+    assert "no server open with `login = true`" in refused.err
+    away = scrubjay.run("mcp", "login", "closed")
+    assert away.code == 1
+    assert away.err.startswith("scrubjay: The server closed can't be reached")
+    assert "wants a log-in; `scrubjay mcp login closed` does that" in scrubjay.run(
+        "mcp", "list"
+    ).out.replace("it wants", "wants")
+    forgotten = scrubjay.run("mcp", "logout", "closed")
+    assert (forgotten.code, forgotten.out) == (0, "What closed had granted is forgotten.\n")
+
+
 def test_where_nothing_can_be_read_it_ends(scrubjay: Scrubjay) -> None:
     with scrubjay.start("mcp") as process:
         assert process.wait(60) == 0

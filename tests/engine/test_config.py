@@ -79,7 +79,7 @@ def test_a_bad_file_is_refused_with_the_place_of_the_mistake(
         ('command = "x"\nurl = "http://x"', "line 4: .*either a command or a url"),
         ('url = "ftp://x"', r"line 4: \[mcp\.servers\.b\] url: .*neither http nor https"),
         ('url = "http://x"\nargs = ["x"]', "line 4: .*args and env belong to a command"),
-        ('command = "x"\nheaders = { A = "b" }', "line 4: .*headers belong to a url"),
+        ('command = "x"\nheaders = { A = "b" }', "line 4: .*headers and login belong to a url"),
         ('command = "x"\n[mcp.servers.c__d]\ncommand = "x"', "line 5: .*'c__d' names no server"),
         ('command = "x"\n[mcp]\nallow = ["forget"]', "line 6: .*“remember” or “research”"),
     ],

@@ -15,7 +15,7 @@ import pytest
 
 from storage import database as module
 from storage.database import READERS, Database
-from storage.errors import StorageError
+from storage.errors import NewerDatabaseError, StorageError
 from storage.records import Role
 from storage.store import Store
 
@@ -255,6 +255,12 @@ async def test_an_upgrade_keeps_the_data_and_a_copy_from_before(
     with closing(sqlite3.connect(copy)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (version,)
         assert connection.execute("SELECT title FROM sessions").fetchall() == [("old",)]
+
+    # Who goes back is told of it.
+    (migrations / "9001_more.sql").unlink()
+    with pytest.raises(NewerDatabaseError) as refused:
+        await Store.open(path)
+    assert str(copy) in refused.value.next_step
 
 
 async def test_an_upgrade_that_fails_changes_nothing(path: Path, migrations: Path) -> None:

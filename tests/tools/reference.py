@@ -14,7 +14,7 @@ import re
 import textwrap
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, get_origin
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin
 
 import msgspec
 from textual.binding import Binding
@@ -31,7 +31,7 @@ from tui.command_line.arguments import CODES, build_parser
 from tui.commands import COMMANDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "reference"
@@ -185,6 +185,21 @@ def _settings() -> Iterator[str]:
             if get_origin(hint) is dict
         ]
         yield from _table(("key", "takes", "default", "meaning"), rows)
+        for name, hint in fields.items():
+            if get_origin(hint) is dict and issubclass(entry := get_args(hint)[1], msgspec.Struct):
+                yield f"### [{section}.{name}.NAME]\n\n{inspect.getdoc(entry)}\n"
+                yield from _table(("key", "takes", "default", "meaning"), _entry(entry, words))
+
+
+def _entry(kind: type, words: Mapping[tuple[str, str], str]) -> Iterator[tuple[str, ...]]:
+    """What each of the things that a user names can be given."""
+    hints = settings_file._hints(kind)
+    for field in _fields(kind):
+        factory = field.default_factory
+        default = field.default if factory is msgspec.NODEFAULT else factory()
+        written = "empty" if default == {} else f"`{_toml(default)}`"
+        wanted = _cell(settings_file._wanted(hints[field.name]))
+        yield f"`{field.name}`", wanted, written, words[kind.__name__, field.name]
 
 
 def _fields(kind: type) -> tuple[msgspec.structs.FieldInfo, ...]:

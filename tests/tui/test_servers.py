@@ -39,6 +39,7 @@ async def test_servers_are_shown_as_they_are_and_can_be_stopped_and_started(
         await chat.say("/mcp")
         await chat.until(lambda: isinstance(chat.app.screen, ServersScreen))
         await chat.until_shown("● odd  12 tools")
+        await chat.until_shown("scripted:parrot is offered no tools; ctrl+t has others.")
         await chat.until_shown("fence  Does fence.")
         await chat.until_shown("Welcome!")
         assert "misbehaving.py" in chat.text

@@ -410,6 +410,13 @@ def _add_mcp(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     lister.set_defaults(action="list")
     lister.add_argument("--json", action="store_true", help="print them as JSON")
+    for action, told in (
+        ("login", "log in to a server that wants it, in a browser"),
+        ("logout", "forget what that server has granted"),
+    ):
+        parser = actions.add_parser(action, help=told)
+        parser.set_defaults(action=action)
+        parser.add_argument("server", help="its name in the settings")
 
 
 def _add_plugins(commands: argparse._SubParsersAction[_Parser]) -> None:

@@ -7,8 +7,9 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from engine.mcp.errors import ServerError
 from engine.mcp.servers import ServerState
-from tui.command_line.console import Exit, say, say_json, tell
+from tui.command_line.console import CommandError, Exit, say, say_json, tell
 from tui.command_line.running import opened
 
 if TYPE_CHECKING:
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
 
 
 async def mcp(options: argparse.Namespace, settings: Settings, paths: Paths) -> int:
-    """Serve until standard input ends, or list the servers of the settings.
+    """Serve until standard input ends, list the servers of the settings, or log in to one.
 
     Raises:
+        CommandError: There is no such server, or it did not come to a log-in.
         StorageError: The database can't be used.
     """
     if options.action == "list":
         return await _list(settings, paths, as_objects=options.json)
+    if options.action in ("login", "logout"):
+        return await _log_in_or_out(options, settings, paths)
     allow = {*settings.mcp.allow, *options.allow}
     if sys.stdin is not None and sys.stdin.isatty():
         tell(
@@ -36,6 +40,31 @@ async def mcp(options: argparse.Namespace, settings: Settings, paths: Paths) -> 
         serving = await asyncio.to_thread(import_module, "engine.mcp.serving")
         engine.load_memory()
         await serving.serve(engine, allow, settings.mcp.entity or None)
+    return Exit.DONE
+
+
+async def _log_in_or_out(options: argparse.Namespace, settings: Settings, paths: Paths) -> int:
+    name: str = options.server
+    server = settings.mcp.servers.get(name)
+    if server is None or not server.login:
+        raise CommandError(
+            f"The settings name no server {name} with `login = true`.",
+            f"Write it below [mcp.servers.{name}] in {paths.settings_file}.",
+        )
+    library = await asyncio.to_thread(import_module, "engine.mcp.login")
+    if options.action == "logout":
+        await asyncio.to_thread(library.Login(server.url, paths.logins_dir).forget)
+        say(f"What {name} had granted is forgotten.")
+        return Exit.DONE
+
+    def show(page: str) -> None:
+        tell(f"Log in to {name} in the browser that opens, or at\n{page}")
+
+    try:
+        await library.log_in(server.url, server.headers, paths.logins_dir, show)
+    except ServerError as error:
+        raise CommandError(f"The server {name} {error}.") from None
+    say(f"You are logged in to {name}.")
     return Exit.DONE
 
 

@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from engine.events import ServersChanged
 from engine.mcp.servers import ServerState
+from engine.models import takes_tools
 from tui.harmless import visible
 from tui.screens.dialog import Choices, Dialog
 from tui.widgets.rows import MUTED, one_line
@@ -61,6 +62,7 @@ class ServersScreen(Dialog[None]):
     def __init__(self, engine: Engine) -> None:
         super().__init__()
         self._servers = list(engine.servers)
+        self._models = engine.models
         self._file = engine.paths.settings_file
         self._events = engine.events
         self._unsubscribe: Callable[[], None] | None = None
@@ -118,8 +120,19 @@ class ServersScreen(Dialog[None]):
 
     def _show(self) -> None:
         server = self._server
-        known = NONE.format(file=self._file) if server is None else _known(server)
+        if server is None:
+            known = Content(NONE.format(file=self._file))
+        else:
+            known = Content("\n").join([*self._no_use(), *_lines(server)])
         self.query_one("#known", Static).update(known)
+
+    def _no_use(self) -> Iterator[Content]:
+        """That the model can't use any of it, if so: without a word it would seem broken."""
+        model = self._models.current
+        if model is not None and not takes_tools(model):
+            yield Content.assemble(
+                (f"{one_line(model.ref)} is offered no tools; ctrl+t has others.", "$text-warning")
+            )
 
 
 async def _restart(server: Server) -> None:
@@ -134,10 +147,6 @@ def _row(server: Server) -> Content:
         count = len(server.offers.tools)
         state = f"{count} tool{'' if count == 1 else 's'}"
     return Content.assemble((f"{mark} ", style), (server.name, "bold"), (f"  {state}", MUTED))
-
-
-def _known(server: Server) -> Content:
-    return Content("\n").join(_lines(server))
 
 
 def _lines(server: Server) -> Iterator[Content]:

@@ -23,6 +23,7 @@ from engine.mcp.servers import ServerState
 from engine.tools.calculator import calculator
 from engine.tools.current_time import current_time
 from engine.tools.registry import LONGEST_RESULT, Registry
+from tests.embedded_weights import paths_under
 from tests.engine.mcp.support import (
     MISBEHAVING,
     TIME,
@@ -235,19 +236,22 @@ async def test_a_call_can_be_stopped_while_it_runs(tmp_path: Path) -> None:
         assert the_server(engine).state is ServerState.READY
 
 
-async def test_the_doctor_starts_each_and_says_what_to_do() -> None:
+async def test_the_doctor_starts_each_and_says_what_to_do(tmp_path: Path) -> None:
     servers = {
         "good": MISBEHAVING,
         "broken": McpServer(command="false"),
+        "closed": McpServer(url="https://example.org/mcp", login=True),
         "unused": McpServer(url="https://example.org/mcp", enabled=False),
     }
-    found = await doctor._servers(Settings(mcp=McpSettings(servers=servers)))
+    found = await doctor._servers(Settings(mcp=McpSettings(servers=servers)), paths_under(tmp_path))
     assert [(one.state, one.text) for one in found] == [
         (doctor.State.OK, "good: tools: 12"),
         (doctor.State.PROBLEM, "broken ended with exit code 1"),
+        (doctor.State.PROBLEM, "closed wants a log-in"),
         (doctor.State.NOTE, "unused is turned off"),
     ]
     assert "[mcp.servers.broken]" in found[1].next_step
+    assert found[2].next_step == "`scrubjay mcp login closed` does that."
     assert processes("misbehaving.py") == []
 
 
