@@ -198,7 +198,8 @@ def test_a_conversation_has_what_was_set_before_it_began(talk: Talk) -> None:
 def test_memories_are_kept_and_forgotten_by_number(talk: Talk) -> None:
     talk.run(
         "/remember\n/remember The user likes tea.\n/skill Tea\n/skill Tea: Boil water first.\n"
-        "/forget\n/forget chess\n/remember The user plays go.\n/undo\n/forget tea\n\n/forget likes tea\n1\n/forget likes\n"
+        "/forget\n/forget chess\n/remember The user plays go.\n/undo\n"
+        "/forget tea\n\n/forget likes tea\n1\n/forget likes\n"
     )
     err = talk.err.getvalue()
     assert "What to remember is missing." in err
