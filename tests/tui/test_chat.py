@@ -236,6 +236,12 @@ async def test_the_tokens_of_what_is_written_are_told(tmp_path: Path) -> None:
         await chat.until_shown(f"~{count_text(chat.composer.text)} tokens")
         chat.composer.put("acorn")
         await chat.until(lambda: "tokens" not in str(chat.composer.border_subtitle))
+        chat.composer.put("acorn " * 100)
+        await chat.until(lambda: chat.screen.conversation._count_timer)
+        chat.composer.put("acorn")
+        await chat.until(lambda: not chat.screen.conversation._count_timer)
+        await chat.still()
+        assert not chat.composer.border_subtitle
 
 
 # Drafts

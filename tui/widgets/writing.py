@@ -105,6 +105,9 @@ class Writing(Talk):
     def _count_later(self) -> None:
         if len(self.composer.text) < COUNTED_CHARACTERS and not self.composer.pastes:
             self.composer.border_subtitle = ""
+            if self._count_timer is not None:
+                self._count_timer.stop()
+                self._count_timer = None
         elif self._count_timer is None:
             self._count_timer = self.set_timer(COUNT_SECONDS, self._begin_to_count)
         else:
