@@ -215,6 +215,8 @@ async def composer(keys: Keys) -> None:
     edit = edited_outside(edited)
     chat.screen.conversation._edit_outside = edit  # type: ignore[method-assign]
     await said(chat, "Who are you?")
+    await said(chat, "And what do you remember?\n" * 99)
+    await keys.press("pageup", "pagedown")
     await keys.press("a", "ctrl+j", "b", "shift+enter", "alt+enter")
     await keys.press("ctrl+g", until=lambda: edited)
     chat.composer.put("")

@@ -215,6 +215,11 @@ class Conversation(Branching):
     def _before_last(self, message: Message) -> bool:
         return self.last is not None and message.position <= self.last.position
 
+    def on_composer_page_wanted(self, message: Composer.PageWanted) -> None:
+        """Let one read while one writes."""
+        if self._transcript is not None:
+            self._transcript.scroll_pages(message.step)
+
     # Finding
 
     async def find(self, text: str = "") -> None:
