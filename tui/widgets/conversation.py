@@ -390,8 +390,7 @@ class Conversation(Branching):
                 self._changed_elsewhere(session, last)
             case SessionDeleted():
                 # Who deletes in the list may want to delete more, or to undo it there.
-                new = self.new(write=self.has_focus_within)
-                self.run_worker(new, group="open", exclusive=True)
+                run_latest(self, partial(self.new, write=self.has_focus_within), "open")
             case _:
                 pass
 
