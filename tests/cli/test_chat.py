@@ -183,6 +183,55 @@ def test_commands_do_what_they_do_on_the_screen(talk: Talk, tmp_path: Path) -> N
     assert len(talk.backend.requests) == 2
 
 
+def test_questions_are_edited_and_taken_back_and_that_is_undone(talk: Talk) -> None:
+    talk.backend.scripts = [["A jay."], ["A crow."]]
+    talk.run("/edit X\n/back\n/undo\nWho sings?\n/edit\n/edit Who caws?\n/back\n")
+    assert talk.err.getvalue().count("There is no conversation yet.") == 2
+    assert "The other words are missing." in talk.err.getvalue()
+    assert "Took it back" in talk.err.getvalue()
+    assert talk.kept() == []
+    talk.run("Who sings?\n/back\n/undo\n/pin\n/pin\n/tag Birds\n/tag\n", "--session", "last")
+    assert [message.content for message in talk.kept()] == ["Who sings?", "Who sings?"]
+    for told in ("Pinned:", "No longer pinned.", "Its tags: birds."):
+        assert told in talk.err.getvalue()
+
+
+def test_a_conversation_has_what_was_set_before_it_began(talk: Talk) -> None:
+    folder = talk.paths.config_dir / "personas"
+    folder.mkdir(parents=True)
+    (folder / "pirate.md").write_text("Talk like a pirate.")
+    talk.run(
+        "/persona\n/persona nobody\n/persona pirate\n/set temperature 0.5\n/set warmth 3\n"
+        "/recall\n/recall off\n/set\nWho sings?\n/recall on\n/persona none\n/set\n"
+    )
+    out, err = talk.out.getvalue(), talk.err.getvalue()
+    assert out.startswith("pirate\n")
+    assert "There is no persona 'nobody'." in err
+    assert "There is no parameter 'warmth'" in err
+    assert "Here: temperature 0.5, persona pirate, recall False." in err
+    assert err.rstrip().endswith("Here: temperature 0.5.")
+    [request] = talk.backend.requests[:1]
+    assert request.options.temperature == 0.5
+    assert "Talk like a pirate." in request.messages[0].content
+
+
+def test_memories_are_kept_and_forgotten_by_number(talk: Talk) -> None:
+    talk.run(
+        "/remember\n/remember The user likes tea.\n/skill Tea\n/skill Tea: Boil water first.\n"
+        "/forget\n/forget chess\n/remember The user plays go.\n/undo\n"
+        "/forget tea\n\n/forget likes tea\n1\n/forget likes\n"
+    )
+    err = talk.err.getvalue()
+    assert "What to remember is missing." in err
+    assert "Remembered: The user likes tea." in err
+    assert "A name, a colon, and how it is done are wanted." in err
+    assert "Nothing that fits “chess” is remembered." in err
+    assert "Forgot: The user plays go." in err
+    assert "Nothing was forgotten." in err
+    assert "Forgot it." in err
+    assert "Nothing that fits “likes” is remembered." in err
+
+
 def test_files_that_a_question_names_are_put_into_it(talk: Talk, tmp_path: Path) -> None:
     talk.backend.scripts = [["It hid an acorn."]]
     (tmp_path / "notes.txt").write_text("The jay hid an acorn.\n")

@@ -45,10 +45,11 @@ def test_costs_are_summed_by_day_model_and_session(scrubjay: Scrubjay) -> None:
 
 
 def test_costs_are_shown_as_a_table(scrubjay: Scrubjay) -> None:
-    scrubjay.stored(_two_answers)
+    session_id = scrubjay.stored(_two_answers)
     shown = scrubjay.run("stats").out
     assert shown.startswith("2 answers, 200 tokens read, 40 written\n")
     assert "ollama:jay" in shown
+    assert f"{session_id[:12]}  Birds" in shown
 
 
 def test_costs_of_nothing_are_nothing(scrubjay: Scrubjay) -> None:

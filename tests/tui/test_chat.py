@@ -175,6 +175,23 @@ async def test_up_brings_back_what_was_asked_in_any_session(tmp_path: Path) -> N
         await chat.until(lambda: chat.composer.text == "find the other")
 
 
+async def test_pages_of_the_conversation_are_turned_while_one_writes(tmp_path: Path) -> None:
+    async with chatting(tmp_path, size=SMALL) as chat:
+        await chat.ready()
+        texts = [f"text number {n}" for n in range(60)]
+        session = await keep_talk(chat.engine, "A long talk", *texts)
+        await chat.open(session.id)
+        await chat.pilot.press("a", "pageup", "pageup", "b")
+        await chat.until(lambda: "text number 59" not in chat.text)
+        assert (chat.app.focused, chat.composer.text) == (chat.composer, "ab")
+        await chat.pilot.press("pagedown", "pagedown")
+        await chat.until_shown("text number 59")
+        chat.composer.put("row\n" * 40)
+        await chat.pilot.press("pageup")
+        assert chat.composer.cursor_location[0] < 40
+        assert "text number 59" in chat.text
+
+
 async def test_tab_leads_from_writing_to_reading_then_through_the_panes_and_back(
     tmp_path: Path,
 ) -> None:
@@ -236,6 +253,12 @@ async def test_the_tokens_of_what_is_written_are_told(tmp_path: Path) -> None:
         await chat.until_shown(f"~{count_text(chat.composer.text)} tokens")
         chat.composer.put("acorn")
         await chat.until(lambda: "tokens" not in str(chat.composer.border_subtitle))
+        chat.composer.put("acorn " * 100)
+        await chat.until(lambda: chat.screen.conversation._count_timer)
+        chat.composer.put("acorn")
+        await chat.until(lambda: not chat.screen.conversation._count_timer)
+        await chat.still()
+        assert not chat.composer.border_subtitle
 
 
 # Drafts

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import pkgutil
+import re
 from contextlib import aclosing
 from functools import partial
 from importlib import import_module
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import pytest
 from textual.binding import Binding
+from textual.dom import DOMNode
 from textual.widgets import Input
 
 import tui
@@ -51,8 +53,6 @@ from tui.widgets.session_list import SessionList
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
     from pathlib import Path
-
-    from textual.dom import DOMNode
 
     from engine.config import Settings
     from engine.llm.base import ChatRequest, Chunk
@@ -215,6 +215,8 @@ async def composer(keys: Keys) -> None:
     edit = edited_outside(edited)
     chat.screen.conversation._edit_outside = edit  # type: ignore[method-assign]
     await said(chat, "Who are you?")
+    await said(chat, "And what do you remember?\n" * 99)
+    await keys.press("pageup", "pagedown")
     await keys.press("a", "ctrl+j", "b", "shift+enter", "alt+enter")
     await keys.press("ctrl+g", until=lambda: edited)
     chat.composer.put("")
@@ -638,6 +640,23 @@ BOUND = bound()
 
 def test_there_is_a_script_for_every_class_that_binds_keys() -> None:
     assert SCRIPTS.keys() == BOUND.keys()
+
+
+def test_no_method_has_the_name_by_which_textual_finds_what_a_key_does() -> None:
+    """It calls `_key_at` for `@`, say."""
+    for module in pkgutil.walk_packages(tui.__path__, "tui."):
+        for name, kind in inspect.getmembers(import_module(module.name), inspect.isclass):
+            if issubclass(kind, DOMNode) and kind.__module__.startswith("tui."):
+                taken = [one for one in vars(kind) if re.match("_?key_", one)]
+                assert not taken, name
+
+
+async def test_keys_that_are_not_bound_do_nothing_in_the_list(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chat:
+        await chat.ready()
+        await keep_talk(chat.engine, "A talk", "a", "b")
+        await chat.pilot.press("ctrl+b", "@", "£", "left", "insert")
+        await chat.until_shown("A talk")
 
 
 @pytest.mark.parametrize("name", BOUND)

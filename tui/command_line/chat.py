@@ -25,6 +25,7 @@ from engine.mcp.texts import prompt_text, wanted_prompt
 from storage.errors import StorageError
 from storage.records import Finish, Role
 from tui.command_line.ask import answer
+from tui.command_line.chat_changes import MISSING, ChatChanges
 from tui.command_line.console import CommandError, Exit, ask, complain, say, tell
 from tui.command_line.mcp import describe
 from tui.command_line.running import opened
@@ -134,14 +135,12 @@ class Lines:
         self._coming.put_nowait(line)
 
 
-class Chat:
+class Chat(ChatChanges):
     """A conversation in lines. Its methods `do_…` are the commands that work here."""
 
     def __init__(self, engine: Engine, lines: Lines, session: Session | None) -> None:
-        self._engine = engine
+        super().__init__(engine, session.id if session else None)
         self._lines = lines
-        self._session_id = session.id if session else None
-        self._deleted: str | None = None
         self._over = False
         self._interrupted_at = float("-inf")
         self._code: int = Exit.DONE
@@ -206,6 +205,7 @@ class Chat:
                 await self._send_prompt(wanted)
             elif slash is None:
                 whole = await self._engine.attach(text, Path.cwd())
+                await self._begin()
                 await self._answer(self._engine.send(self._session_id, whole))
             else:
                 await self._do(slash)
@@ -260,6 +260,9 @@ class Chat:
 
     # Answers
 
+    async def _fresh(self) -> str | None:
+        return await self._lines.fresh()
+
     async def _answer(self, asking: Awaitable[Turn]) -> None:
         """Ask, put the answer out, and see to what waits for consent."""
 
@@ -290,7 +293,7 @@ class Chat:
             tell(f"The model wants to use {call.name}{where} with {arguments}")
             scope = self._engine.tools.scope(call)
             ask(f"Allow it? y, n, or always (every {scope} in this conversation): ")
-            said = await self._lines.fresh()
+            said = await self._fresh()
             if said is None:
                 return
             word, _, reason = said.strip().partition(" ")
@@ -330,28 +333,6 @@ class Chat:
         for server in self._engine.servers:
             describe(server)
 
-    async def do_rename(self, title: str) -> None:
-        """Give the conversation another title."""
-        if not title:
-            raise CommandError("The title is missing.", "Write it behind the command.")
-        await self._engine.library.rename(self._known(), title)
-        tell("Renamed.")
-
-    async def do_delete(self, _argument: str) -> None:
-        """Take the conversation out of the list."""
-        self._deleted = self._known()
-        await self._engine.library.delete(self._deleted)
-        self._session_id = None
-        tell("Deleted. /undo brings it back.")
-
-    async def do_undo(self, _argument: str) -> None:
-        """Bring back what was deleted last."""
-        if self._deleted is None:
-            raise CommandError("Nothing was deleted in this run.")
-        session = await self._engine.library.restore(self._deleted)
-        self._session_id, self._deleted = session.id, None
-        await self._greet(session.id)
-
     async def do_retry(self, _argument: str) -> None:
         """Answer again."""
         await self._retry(None)
@@ -366,6 +347,18 @@ class Chat:
         turn = await self._engine.retry(self._known(), model=model)
         if turn is None:
             raise CommandError("There is nothing to answer again yet.")
+        await self._answer(_ready(turn))
+
+    async def do_edit_last(self, text: str) -> None:
+        """Ask the last question in other words, those behind the command."""
+        if not text:
+            raise CommandError("The other words are missing.", MISSING)
+        session_id = self._known()
+        question = await self._last(lambda message: message.role is Role.USER)
+        whole = await self._engine.attach(text, Path.cwd())
+        turn = question and await self._engine.edit(session_id, question.id, whole)
+        if not turn:
+            raise CommandError("There is no question to edit yet.")
         await self._answer(_ready(turn))
 
     async def do_go_on(self, _argument: str) -> None:
@@ -385,7 +378,8 @@ class Chat:
     async def do_research(self, question: str) -> None:
         """Look a question up."""
         if not question:
-            raise CommandError("The question is missing.", "Write it behind the command.")
+            raise CommandError("The question is missing.", MISSING)
+        await self._begin()
         await self._answer(self._engine.research(self._session_id, question))
 
     async def do_find(self, words: str) -> None:
@@ -412,7 +406,7 @@ class Chat:
     async def do_import_file(self, name: str) -> None:
         """Take in conversations from a file."""
         if not name:
-            raise CommandError("The file is missing.", "Write it behind the command.")
+            raise CommandError("The file is missing.", MISSING)
         file = _file(name)
         try:
             report = await imports.take_in(self._engine.library, file)
@@ -434,11 +428,6 @@ class Chat:
     async def do_quit(self, _argument: str) -> None:
         """End."""
         self._over = True
-
-    def _known(self) -> str:
-        if self._session_id is None:
-            raise CommandError("There is no conversation yet.", "Ask something first.")
-        return self._session_id
 
 
 async def _ready(turn: Turn) -> Turn:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from rich.cells import set_cell_size
 
+from storage.errors import UnknownSessionError
 from tui.command_line.console import Exit, say, say_json
 from tui.command_line.running import opened
-from tui.command_line.sessions import find
+from tui.command_line.sessions import find, title_of
 
 if TYPE_CHECKING:
     import argparse
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from engine.config import Paths, Settings
     from engine.context.budget import Packed
+    from engine.library import Library
     from storage.usage import Unit, UsageRow
 
 UNITS: tuple[Unit, ...] = ("day", "model", "session")
@@ -40,7 +43,8 @@ async def stats(options: argparse.Namespace, settings: Settings, paths: Paths) -
             say("")
             say(f"{unit:<34} {'answers':>8} {'read':>12} {'written':>12} {'tok/s':>8} {'first':>8}")
             for row in rows:
-                say(_line(row))
+                name = await _title(library, row.key) if unit == "session" else row.key
+                say(_line(row, name))
     return Exit.DONE
 
 
@@ -81,11 +85,20 @@ def _by_name(by: Mapping[Unit, Sequence[UsageRow]]) -> dict[str, Any]:
     }
 
 
-def _line(row: UsageRow) -> str:
+async def _title(library: Library, session_id: str) -> str:
+    """The beginning of a session's id, as the list of sessions has it, and its title."""
+    try:
+        session = await library.session(session_id)
+    except UnknownSessionError:  # it was purged
+        return session_id
+    return f"{session_id[:12]}  {title_of(session)}"
+
+
+def _line(row: UsageRow, name: str) -> str:
     speed = "" if row.tokens_per_second is None else f"{row.tokens_per_second:.1f}"
     first = "" if row.first_token_seconds is None else f"{row.first_token_seconds:.2f} s"
     counts = f"{row.answers:>8,} {row.prompt_tokens:>12,} {row.eval_tokens:>12,}"
-    return f"{row.key[:34]:<34} {counts} {speed:>8} {first:>8}".rstrip()
+    return f"{set_cell_size(name, 34)} {counts} {speed:>8} {first:>8}".rstrip()
 
 
 def _as_object(packed: Packed) -> dict[str, Any]:

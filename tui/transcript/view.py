@@ -164,11 +164,19 @@ class Transcript(Canvas, can_focus=True):
 
     def action_page_up(self) -> None:
         """Scroll a page up, two lines less so that the eye finds its place."""
-        self._move(2 - self._height)
+        self._move(-self._page)
 
     def action_page_down(self) -> None:
         """Scroll a page down, two lines less so that the eye finds its place."""
-        self._move(self._height - 2)
+        self._move(self._page)
+
+    def scroll_pages(self, pages: int) -> None:
+        """Scroll so many pages down, or up, whatever is selected."""
+        self._scroll_by(pages * self._page)
+
+    @property
+    def _page(self) -> int:
+        return self._height - 2
 
     def _move(self, rows: int) -> None:
         if self._mark is None:

@@ -52,6 +52,8 @@ class Composer(Area):
                 "Complete a command or a file; show a paste whole; go to the next pane",
                 show=False,
             ),
+            Binding("pageup", "cursor_page_up", "Page up in the conversation", show=False),
+            Binding("pagedown", "cursor_page_down", "Page down in the conversation", show=False),
             Binding("ctrl+g", "edit_outside", "Write in $EDITOR", show=False),
         ],
     )
@@ -100,6 +102,13 @@ class Composer(Area):
 
     class EditingLeft(Message):
         """The earlier question stays as it was after all."""
+
+    class PageWanted(Message):
+        """The reader wants to see the page before (-1) or behind (1) without leaving."""
+
+        def __init__(self, step: int) -> None:
+            super().__init__()
+            self.step = step
 
     class EditorWanted(Message):
         """The text is to be written in another program; answer with `put`."""
@@ -223,6 +232,24 @@ class Composer(Area):
             super().action_cursor_down(select)
         else:
             self._step(1)
+
+    def action_cursor_page_up(self) -> None:
+        """Page up in the conversation; in the text, where that has more rows than are seen."""
+        if self._is_tall:
+            super().action_cursor_page_up()
+        else:
+            self.post_message(self.PageWanted(-1))
+
+    def action_cursor_page_down(self) -> None:
+        """Page down in the conversation; in the text, where that has more rows than are seen."""
+        if self._is_tall:
+            super().action_cursor_page_down()
+        else:
+            self.post_message(self.PageWanted(1))
+
+    @property
+    def _is_tall(self) -> bool:
+        return self.wrapped_document.height > self.content_size.height
 
     @property
     def _is_not_last_row(self) -> bool:

@@ -215,6 +215,11 @@ class Conversation(Branching):
     def _before_last(self, message: Message) -> bool:
         return self.last is not None and message.position <= self.last.position
 
+    def on_composer_page_wanted(self, message: Composer.PageWanted) -> None:
+        """Let one read while one writes."""
+        if self._transcript is not None:
+            self._transcript.scroll_pages(message.step)
+
     # Finding
 
     async def find(self, text: str = "") -> None:
@@ -385,8 +390,7 @@ class Conversation(Branching):
                 self._changed_elsewhere(session, last)
             case SessionDeleted():
                 # Who deletes in the list may want to delete more, or to undo it there.
-                new = self.new(write=self.has_focus_within)
-                self.run_worker(new, group="open", exclusive=True)
+                run_latest(self, partial(self.new, write=self.has_focus_within), "open")
             case _:
                 pass
 

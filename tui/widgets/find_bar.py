@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -12,6 +13,7 @@ from textual.widgets import Input, Static
 
 from storage.errors import StorageError
 from tui.bindings import named
+from tui.latest import run_latest
 from tui.widgets.fields import Field
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ class FindBar(Horizontal):
     def on_input_changed(self, message: Input.Changed) -> None:
         """Find what has been typed."""
         message.stop()
-        self.run_worker(self._find(message.value), exclusive=True)
+        run_latest(self, partial(self._find, message.value), "find")
 
     async def _find(self, text: str) -> None:
         await asyncio.sleep(PAUSE_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -183,7 +184,7 @@ class MemoryPanel(Panel):
             self.call_later(self._read)
 
     def _read(self, pause: float = 0.0) -> None:
-        self.run_worker(self._read_memories(pause), group="memories", exclusive=True)
+        run_latest(self, partial(self._read_memories, pause), "memories")
 
     async def _read_memories(self, pause: float) -> None:
         """Read what is shown of each kind, and one more, which tells whether there is more."""

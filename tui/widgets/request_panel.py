@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -14,6 +15,7 @@ from engine.llm.base import ModelError
 from storage.errors import StorageError
 from tui.figures import count, in_json
 from tui.harmless import visible
+from tui.latest import run_latest
 from tui.telling import tell
 from tui.widgets.context_meter import STYLES
 from tui.widgets.figures import heading, note, pair, wrapped
@@ -75,7 +77,7 @@ class RequestPanel(Panel):
             self.call_later(self._pack_soon, self.session_id)
 
     def _pack_soon(self, session_id: str) -> None:
-        self.run_worker(self._pack(session_id), group="preview", exclusive=True)
+        run_latest(self, partial(self._pack, session_id), "preview")
 
     async def _pack(self, session_id: str) -> None:
         packed, trouble = None, ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
@@ -12,6 +13,7 @@ from engine.events import ArticleFound, ResearchChanged
 from engine.pool import JobState
 from storage.errors import StorageError
 from tui.figures import duration
+from tui.latest import run_latest
 from tui.telling import tell_error
 from tui.widgets.days import Days
 from tui.widgets.figures import heading, note, wrapped
@@ -143,7 +145,7 @@ class ResearchPanel(Panel):
             self._live = turn.research
             self.touch()
         elif self._live is None:
-            self.run_worker(self._read(self.session_id), group="research", exclusive=True)
+            run_latest(self, partial(self._read, self.session_id), "research")
 
     async def _read(self, session_id: str) -> None:
         from engine.research.outcome import STATE, outcome_of

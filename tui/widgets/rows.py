@@ -125,7 +125,7 @@ class RowView(ScrollView, can_focus=True):
         self._starts = [0, *accumulate(row.height for row in rows)]
         self._index_of = {row.key: index for index, row in enumerate(rows) if row.key is not None}
         if self.cursor not in self._index_of:
-            self.cursor = self._key_near(before or 0)
+            self.cursor = self._row_near(before or 0)
         self.virtual_size = Size(self.size.width, self._starts[-1])
         if top_key in self._index_of:
             top = self._starts[self._index_of[top_key]] + offset
@@ -189,19 +189,19 @@ class RowView(ScrollView, can_focus=True):
             self.scroll_relative(y=by * self.size.height, animate=False)
             return
         line = min(max(0, region.y + by * self.size.height), self._starts[-1] - 1)
-        key = self._key_near(bisect_right(self._starts, line) - 1)
+        key = self._row_near(bisect_right(self._starts, line) - 1)
         if key is not None:
             self._move_to(self._index_of[key])
 
     def action_first(self) -> None:
         """Go to the first row."""
-        if (key := self._key_near(0)) is not None:
+        if (key := self._row_near(0)) is not None:
             self.cursor = key
         self.scroll_home(animate=False)
 
     def action_last(self) -> None:
         """Go to the last row."""
-        if (key := self._key_near(len(self._rows) - 1)) is not None:
+        if (key := self._row_near(len(self._rows) - 1)) is not None:
             self.cursor = key
         self.scroll_end(animate=False)
 
@@ -225,7 +225,7 @@ class RowView(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Choose the row under the mouse."""
-        key = self._key_at(event.y)
+        key = self._row_at(event.y)
         if key is not None:
             event.stop()
             self.cursor = key
@@ -233,7 +233,7 @@ class RowView(ScrollView, can_focus=True):
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """Light up the row under the mouse."""
-        self._hover(self._key_at(event.y))
+        self._hover(self._row_at(event.y))
 
     def on_leave(self, event: events.Leave) -> None:
         """Nothing is under the mouse."""
@@ -254,11 +254,11 @@ class RowView(ScrollView, can_focus=True):
             force=True,
         )
 
-    def _key_at(self, y: int) -> str | None:
+    def _row_at(self, y: int) -> str | None:
         index = bisect_right(self._starts, self.scroll_offset.y + y) - 1
         return self._rows[index].key if 0 <= index < len(self._rows) else None
 
-    def _key_near(self, index: int) -> str | None:
+    def _row_near(self, index: int) -> str | None:
         """The key at an index, else the next one below, else the next one above."""
         below = (row.key for row in self._rows[index:] if row.key is not None)
         above = (row.key for row in reversed(self._rows[:index]) if row.key is not None)

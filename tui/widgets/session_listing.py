@@ -28,6 +28,7 @@ from engine.events import (
 from engine.library import ON_TOP, UNREAD
 from engine.pool import Lane
 from storage.errors import StorageError
+from tui.latest import run_latest
 from tui.telling import tell_error
 from tui.widgets.days import Days
 from tui.widgets.fields import Field
@@ -291,7 +292,7 @@ class SessionListing(Vertical):
     def _search_changed(self, event: Input.Changed) -> None:
         event.stop()
         if event.value.strip():
-            self.run_worker(self._find(event.value), group="search", exclusive=True)
+            run_latest(self, partial(self._find, event.value), "search")
         else:
             self.workers.cancel_group(self, "search")
             self._show_hits(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rich.cells import cell_len
@@ -13,6 +14,7 @@ from engine.events import AnswerDelta, AnswerEnded, AnswerRead, MessageAdded
 from storage.errors import StorageError
 from storage.records import Finish, Role, UsageTotals
 from tui.figures import bar, count, duration, sparkline
+from tui.latest import run_latest
 from tui.telling import tell_error
 from tui.widgets.context_meter import meter_rows, parts_answered, parts_packed
 from tui.widgets.days import Days
@@ -154,7 +156,7 @@ class TokensPanel(Panel):
             self.call_later(self._read)
 
     def _read(self) -> None:
-        self.run_worker(self._read_figures(self.session_id), group="figures", exclusive=True)
+        run_latest(self, partial(self._read_figures, self.session_id), "figures")
 
     async def _read_figures(self, session_id: str | None) -> None:
         library = self.engine.library

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from engine.library import Draft
 from engine.llm.base import ModelError
 from engine.mcp.texts import resource_names
 from storage.errors import StorageError
+from tui.latest import run_latest
 from tui.telling import tell, tell_error
 from tui.widgets.completions import MOST, Completions
 from tui.widgets.talk import Talk
@@ -105,6 +107,9 @@ class Writing(Talk):
     def _count_later(self) -> None:
         if len(self.composer.text) < COUNTED_CHARACTERS and not self.composer.pastes:
             self.composer.border_subtitle = ""
+            if self._count_timer is not None:
+                self._count_timer.stop()
+                self._count_timer = None
         elif self._count_timer is None:
             self._count_timer = self.set_timer(COUNT_SECONDS, self._begin_to_count)
         else:
@@ -112,7 +117,7 @@ class Writing(Talk):
 
     def _begin_to_count(self) -> None:
         self._count_timer = None
-        self.run_worker(self._count(self.composer.message), group="count", exclusive=True)
+        run_latest(self, partial(self._count, self.composer.message), "count")
 
     async def _count(self, text: str) -> None:
         from engine.context.tokens import count
@@ -133,7 +138,7 @@ class Writing(Talk):
 
     def on_composer_files_wanted(self, message: Composer.FilesWanted) -> None:
         """Give the composer the names of files that fit."""
-        self.run_worker(self._find_files(message.typed), group="files", exclusive=True)
+        run_latest(self, partial(self._find_files, message.typed), "files")
 
     async def _find_files(self, typed: str) -> None:
         if self._names is None:
