@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.events import Events, HostsChanged, Notice
 from engine.llm.base import Backend, ModelError
@@ -183,9 +183,7 @@ class Router(Backend):
                         if not alone and not await host.backend.answers(LOOK_SECONDS):
                             raise ModelError("silent", f"{host.name} does not answer any more.")
                 finally:
-                    if not coming.done():
-                        coming.cancel()
-                        await asyncio.wait([coming])
+                    await _end(coming)
                 if (chunk := coming.result()) is None:
                     return
                 yield chunk
@@ -276,3 +274,20 @@ class Router(Backend):
 
     def _changed(self) -> None:
         self._events.emit(HostsChanged())
+
+
+async def _end(task: asyncio.Future[Any]) -> None:
+    """Cancel a task and wait for its end, also when that is cancelled: what it used is closed next.
+
+    Raises:
+        asyncio.CancelledError: It was; the task is over all the same.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    task.cancel()
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled

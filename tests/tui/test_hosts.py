@@ -10,6 +10,7 @@ from engine.config import ModelSettings, OllamaSettings, Settings
 from engine.pool import Job, Lane
 from tests.tui.chatting import Chat, chatting
 from tui.screens.hosts import HostsScreen
+from tui.widgets.rows import RowView
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,5 +64,10 @@ async def test_the_hosts_are_a_command_too(tmp_path: Path) -> None:
         await chat.until(lambda: isinstance(chat.app.screen, HostsScreen))
         await chat.until_shown("gone")
         await chat.until_shown("can't be reached")
+        # A dialog that closes loses its widgets one after the other; here it stops halfway.
+        hosts = chat.app.screen
+        assert isinstance(hosts, HostsScreen)
+        await hosts.query(RowView).remove()
+        await hosts._list()
         await chat.pilot.press("f8")
         await chat.until(lambda: chat.app.screen is chat.screen)

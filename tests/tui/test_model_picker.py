@@ -9,10 +9,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
+from textual.widgets import OptionList
 
 from engine.llm.base import ModelError, ModelInfo
 from tests.scripted import INFO, ScriptedBackend
 from tests.tui.chatting import chatting
+from tui.screens.model_picker import ModelPicker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +72,22 @@ async def test_a_model_that_is_not_there_is_fetched_and_chosen(tmp_path: Path) -
         await chat.until(lambda: chat.app.screen is chat.screen)
         assert chat.engine.models.current is not None
         assert chat.engine.models.current.ref == "ollama:raven"
+
+
+async def test_what_is_told_of_models_while_the_dialog_closes_is_told_to_nobody(
+    tmp_path: Path,
+) -> None:
+    async with chatting(tmp_path, Server()) as chat:
+        await chat.pilot.press("ctrl+t")
+        await chat.until_shown("ollama:crow")
+        picker = chat.app.screen
+        assert isinstance(picker, ModelPicker)
+        # A dialog that closes loses its widgets one after the other; here it stops halfway.
+        await picker.query_one(OptionList).remove()
+        await picker._list()
+        await picker.query("*").remove()
+        await picker._list()
+        picker._tell("It is gone.")
 
 
 async def test_a_model_that_nobody_has_is_said_and_others_can_be_tried(tmp_path: Path) -> None:

@@ -272,7 +272,8 @@ class CompareScreen(ModalScreen["Message | None"]):
             keys = f"1, 2 or enter keeps one · tab goes to the other · escape {escape}"
             if keys != self._told:  # else each word would lay out the screen
                 self._told = keys
-                self.query_one("#keys", Static).update(keys)
+                for line in self.query("#keys").results(Static):  # none, when it is being closed
+                    line.update(keys)
 
     # What a person does
 

@@ -96,11 +96,10 @@ class HostsScreen(Dialog[None]):
     async def _list(self) -> None:
         self._touched = False
         self._hosts = await self._models.hosts()
-        view = self.query_one(RowView)
-        rows = [_heading(view.row_width)]
-        rows += [_row(host, view.row_width) for host in self._hosts]
         words = f"`hosts` in the settings ({key_of('chat.settings')}) names more of them."
-        view.show([*rows, note(words, view.row_width)])
+        for view in self.query(RowView):  # none, when the dialog was closed meanwhile
+            rows = [_row(host, view.row_width) for host in self._hosts]
+            view.show([_heading(view.row_width), *rows, note(words, view.row_width)])
 
 
 def _columns(name: Content, kind: str, how: Content, figures: list[str], width: int) -> Content:

@@ -81,13 +81,16 @@ class ModelPicker(Dialog[str]):
     async def _list(self) -> None:
         self._all = await self._models.listing()
         self._to_be_had = await self._models.to_be_had()
-        self._show(self.query_one(Input).value)
+        for field in self.query(Input):  # none, when the dialog was closed meanwhile
+            self._show(field.value)
 
     def on_input_changed(self, message: Input.Changed) -> None:
         """Filter."""
         self._show(message.value)
 
     def _show(self, wanted: str) -> None:
+        if not (lists := self.query(OptionList)):
+            return  # the dialog is being closed
         words = wanted.lower().split()
         there = [info for info in self._all if all(word in info.ref.lower() for word in words)]
         known = {f"embedded:{known.name}": known for known in self._to_be_had}
@@ -97,7 +100,7 @@ class ModelPicker(Dialog[str]):
             fetchable.append(f"ollama:{name}")
         self._shown = [*there, *fetchable]
         current = self._models.current
-        options = self.query_one(OptionList)
+        options = lists.first()
         options.clear_options()
         for info in there:
             options.add_option(_row(info, current is not None and info.ref == current.ref))
@@ -203,9 +206,9 @@ class ModelPicker(Dialog[str]):
             await self._list()
 
     def _tell(self, text: str, *, failed: bool = False) -> None:
-        about = self.query_one("#about", Static)
-        about.set_class(failed, "-failed")
-        about.update(Content(visible(text)))
+        for about in self.query("#about").results(Static):  # none, when the dialog is being closed
+            about.set_class(failed, "-failed")
+            about.update(Content(visible(text)))
 
 
 def _progress(ref: str, job: Job[ModelInfo]) -> str:

@@ -106,6 +106,8 @@ class ServersScreen(Dialog[None]):
             self.run_worker(server.stop(), group="servers")
 
     def _hear(self, event: Event) -> None:
+        if not (self.query(Choices) and self.query("#known")):
+            return  # the dialog is being closed
         if isinstance(event, ServersChanged) and self._servers:
             choices = self.query_one(Choices)
             for place, server in enumerate(self._servers):

@@ -18,24 +18,23 @@ from engine.config import (
     Settings,
 )
 from engine.engine import Engine
-from engine.events import Notice
+from engine.events import Events, Notice
 from engine.llm import router as router_module
-from engine.llm.base import ChatMessage, ChatRequest, ModelError, Options
-from engine.llm.hosts import ollama_hosts, openai_hosts
+from engine.llm.base import ChatMessage, ChatRequest, Chunk, ModelError, Options
+from engine.llm.hosts import Host, ollama_hosts, openai_hosts
 from engine.llm.router import Router
-from engine.pool import Job, JobState, Lane
+from engine.pool import Job, JobState, Lane, Pool
 from storage.records import Finish, Role
 from tests.embedded_weights import paths_under
 from tests.engine.llm.scripted_server import ScriptedServer
 from tests.engine.support import Watch
 from tests.ollama_server import CHAT_MODEL, EMBEDDING_MODEL, OllamaServer, Unavailable
+from tests.scripted import ScriptedBackend
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from engine.llm.base import Chunk
-    from engine.llm.hosts import Host
 
 STORY = "Tell me a very long story about a jay."
 
@@ -119,6 +118,34 @@ async def load(host: Host) -> None:
     async for _ in host.backend.chat(ask("Hi.", most=1)):
         pass
     await host.look()
+
+
+async def test_a_question_that_is_stopped_twice_is_closed_all_the_same() -> None:
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    class Slow(ScriptedBackend):
+        """Takes a moment to stop, as a connection does that is being closed."""
+
+        async def chat(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+            try:
+                asked.set()
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                await go.wait()
+                raise
+            yield Chunk()
+
+    events = Events()
+    router = Router([Host("slow", Slow())], Pool(events), events)
+    answer = asyncio.create_task(said(router, ask("Hi.")))
+    await asked.wait()
+    for _ in range(2):
+        answer.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await answer
 
 
 async def test_each_of_two_questions_at_once_has_a_server_of_its_own(
