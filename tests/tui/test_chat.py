@@ -580,7 +580,7 @@ async def test_ctrl_f_finds_words_in_the_conversation_and_enter_goes_from_one_to
         chat.screen.open(session.id)
         await chat.until_shown("number 59")
         await chat.pilot.press("ctrl+f", *"a jay")
-        await chat.until_shown("in 2 messages")
+        await chat.until_shown("2 in 2 messages")
         await chat.until_shown("number 30, a jay")
         await chat.pilot.press("up")
         await chat.until_shown("number 10, a jay")

@@ -24,6 +24,13 @@ class Place(NamedTuple):
     start: int
 
 
+class Found(NamedTuple):
+    """How much was found."""
+
+    matches: int
+    messages: int
+
+
 class Finder:
     """What is looked for, and where it has been found. Upper and lower case are the same.
 
@@ -40,10 +47,10 @@ class Finder:
         self.place: Place | None = None
         """The match that the reader is at."""
 
-    def matches(self, message: Message) -> bool:
-        """Whether the text is anywhere in the message."""
-        pattern = self._pattern
-        return bool(pattern.search(message.content) or pattern.search(message.thinking))
+    def count(self, message: Message) -> int:
+        """How often the text is in what a message says and thinks."""
+        texts = (message.content, message.thinking)
+        return sum(1 for text in texts for _ in self._pattern.finditer(text))
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where the text is in a row of the screen."""

@@ -87,13 +87,18 @@ class Pages:
         page[position] = message
         self._positions[message.id] = position
 
-    async def search(self, matches: Callable[[Message], bool]) -> list[int]:
-        """The positions of all messages that match, read from the store without keeping them."""
-        found: list[int] = []
+    async def search(self, count: Callable[[Message], int]) -> dict[int, int]:
+        """The positions of all messages that match, each with how often it does.
+
+        They are read from the store and not kept.
+        """
+        found: dict[int, int] = {}
         for start in range(0, self.total, SEARCHED):
             stop = min(start + SEARCHED, self.total)
             messages = await self._load(start, stop) if self._load else []
-            found.extend(start + at for at, message in enumerate(messages) if matches(message))
+            for position, message in enumerate(messages, start):
+                if matches := count(message):
+                    found[position] = matches
         return found
 
     def append(self, message: Message) -> int:

@@ -15,7 +15,7 @@ from storage.records import Finish, Message, Role
 from tui.bindings import named
 from tui.transcript import events, markdown, selecting
 from tui.transcript.canvas import Canvas
-from tui.transcript.finding import Finder, Place
+from tui.transcript.finding import Finder, Found, Place
 from tui.transcript.layout import CALLS_BACK
 from tui.transcript.look import (
     ACTION,
@@ -30,7 +30,7 @@ from tui.transcript.message import Folds
 from tui.transcript.offering import has_code, has_links
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from textual.events import Click
 
@@ -509,27 +509,22 @@ class Transcript(Canvas, can_focus=True):
                 found.append((start, end, "match-current" if current else "match"))
         return (*found, *super()._marks(line, position, row))
 
-    async def find(
-        self, text: str, search: Callable[[str], Awaitable[Sequence[int]]] | None = None
-    ) -> int:
-        """Highlight `text` everywhere, and say in how many messages it is.
+    async def find(self, text: str) -> Found:
+        """Highlight `text` everywhere, and say how often it is in the whole conversation.
 
         Args:
             text: What to find, upper or lower case; nothing ends the search.
-            search: Gives the positions of the messages that contain it, in rising order. Without
-                it the whole conversation is read.
 
-        Raises: what `search` or the conversation's `load` raises.
+        Raises: what the conversation's `load` raises.
         """
         self._finder = finder = Finder(text) if text else None
         self.refresh_bindings()
         self._repaint()
         if finder is None:
-            return 0
-        pages = self._layout.pages
-        found = await (search(text) if search else pages.search(finder.matches))
+            return Found(0, 0)
+        found = await self._layout.pages.search(finder.count)
         finder.positions = list(found)
-        return len(finder.positions)
+        return Found(sum(found.values()), len(found))
 
     async def action_find_next(self) -> None:
         """Go to the next match."""
@@ -569,7 +564,7 @@ class Transcript(Canvas, can_focus=True):
             await pages.fetch(number, number)
         message = self._layout.message(position)
         view = self._layout.lay_out(position)
-        if message is None or view is None or not finder.matches(message):
+        if message is None or view is None or not finder.count(message):
             return []
         if not (places := finder.in_lines(position, view.lines)):
             self._fold(position, folded=False, thinking_open=True)

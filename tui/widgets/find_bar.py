@@ -53,7 +53,7 @@ class FindBar(Horizontal):
         self._count = Static(markup=False)
 
     def compose(self) -> ComposeResult:
-        """The words, and how many messages hold them."""
+        """The words, and how often they are there."""
         yield self._input
         yield self._count
 
@@ -80,10 +80,11 @@ class FindBar(Horizontal):
             return
         if not text:
             self._count.update("")
-        elif not found:
+        elif not found.matches:
             self._count.update("not found")
         else:
-            self._count.update(f"in {found} message{'s' if found > 1 else ''}")
+            where = "1 message" if found.messages == 1 else f"{found.messages:,} messages"
+            self._count.update(f"{found.matches:,} in {where}")
             await self._transcript.action_find_previous()
 
     async def action_step(self, by: int) -> None:

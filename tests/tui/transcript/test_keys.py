@@ -227,7 +227,7 @@ async def test_finding_goes_from_match_to_match_through_the_whole_conversation()
     app = TranscriptApp(conversation(300))
     async with app.run_test(size=(60, 20)) as pilot:
         await settled(pilot)
-        assert await app.transcript.find("QUESTION 1") == 5 + 50
+        assert (await app.transcript.find("QUESTION 1")).messages == 5 + 50
         places = []
         await pilot.press("G")
         for _ in range(4):
@@ -241,7 +241,15 @@ async def test_finding_goes_from_match_to_match_through_the_whole_conversation()
         await settled(pilot)
         assert app.transcript.current is not None
         assert app.transcript.current.position == 198
-        assert await app.transcript.find("") == 0
+        assert await app.transcript.find("") == (0, 0)
+
+
+async def test_finding_counts_every_match() -> None:
+    thought = message(2, Role.ASSISTANT, "A Jay, a jay.", thinking="A jay?")
+    app = TranscriptApp([message(0, Role.USER, "Jay!"), message(1, Role.USER, "Crow"), thought])
+    async with app.run_test(size=(60, 20)) as pilot:
+        await settled(pilot)
+        assert await app.transcript.find("jay") == (4, 2)
 
 
 async def test_finding_opens_what_hides_the_match() -> None:
@@ -249,7 +257,7 @@ async def test_finding_opens_what_hides_the_match() -> None:
     async with app.run_test(size=(60, 20)) as pilot:
         await settled(pilot)
         for hidden in ("Then that", "needle"):
-            assert await app.transcript.find(hidden) == 1
+            assert await app.transcript.find(hidden) == (1, 1)
             await pilot.press("n")
             await settled(pilot)
             assert any(hidden in row for row in app.rows)
@@ -259,7 +267,7 @@ async def test_finding_what_cannot_be_read_says_so() -> None:
     app = TranscriptApp(conversation(300))
     async with app.run_test(size=(60, 20)) as pilot:
         await settled(pilot)
-        assert await app.transcript.find('"file-7"') == 1
+        assert await app.transcript.find('"file-7"') == (1, 1)
         # A store can't be made to fail for one page only, so this stands in for it.
 
         async def broken(start: int, stop: int) -> list[Message]:
