@@ -7,6 +7,7 @@ of this package by name, and plain data, so its workers need the same Scrubjay.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import queue
@@ -169,6 +170,20 @@ class Cluster(Executor):
 
     def _keep(self) -> None:
         """Cancel what nobody wants any more, and break off when the cluster is gone."""
+        try:
+            self._watch()
+        except (Exception, asyncio.CancelledError) as error:
+            # Whatever Dask raises when the connection breaks while something is asked.
+            log.warning("the cluster is gone: %s", type(error).__name__)
+        self._over = True
+        with contextlib.suppress(KeyError):
+            while True:
+                asked, _ = self._open.popitem()
+                if asked.set_running_or_notify_cancel():
+                    asked.set_exception(BrokenExecutor("the cluster is gone"))
+        self._client.close(timeout=CONNECT_SECONDS)
+
+    def _watch(self) -> None:
         while not self._over:
             try:
                 work = self._inbox.get(timeout=BEAT_SECONDS if self._open else None)
@@ -178,13 +193,6 @@ class Cluster(Executor):
             else:
                 if work is not None:
                     work.cancel()
-        self._over = True
-        with contextlib.suppress(KeyError):
-            while True:
-                asked, _ = self._open.popitem()
-                if asked.set_running_or_notify_cancel():
-                    asked.set_exception(BrokenExecutor("the cluster is gone"))
-        self._client.close(timeout=CONNECT_SECONDS)
 
     def _there(self) -> bool:
         """Whether the scheduler answers and has workers."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine.cluster import maker
+from engine.cluster import connect, maker
 from engine.config import MemorySettings, WorkerSettings
 from engine.embedding import WorkerEmbedder
 from engine.events import JobChanged, Notice
@@ -145,6 +146,21 @@ async def test_without_a_cluster_this_machine_does_the_work_and_it_is_told(
     [why] = told
     assert "No Dask scheduler answers at tcp://127.0.0.1:1." in why
     assert "This machine's own processes do the work." in why
+
+
+async def test_a_cluster_that_goes_away_while_it_is_asked_breaks_what_was_asked_of_it(
+    two: DaskCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No real scheduler can be ended at that very moment, so its client is made to fail."""
+    cluster = await asyncio.to_thread(connect, two.address)
+
+    def gone() -> None:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(cluster._client, "nthreads", gone)
+    with pytest.raises(BrokenExecutor):
+        await asyncio.wait_for(asyncio.wrap_future(cluster.submit(time.sleep, 8)), 30)
+    await asyncio.to_thread(cluster.shutdown)
 
 
 async def test_a_cluster_that_goes_away_in_the_middle_leaves_the_work_to_this_machine(
