@@ -28,6 +28,7 @@ NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 Window = Annotated[int, msgspec.Meta(ge=256)]
 Time = Annotated[float, msgspec.Meta(ge=0)]
 Deadline = Annotated[float, msgspec.Meta(gt=0)]
+Part = Literal["articles", "summary", "pinned", "tools", "memories", "conversation"]
 
 SERVER_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,22}[A-Za-z0-9])?")
 """No underscore: two of them part a server's name from its tool's."""
@@ -120,7 +121,7 @@ class OpenAISettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class ContextSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a model is shown."""
 
-    priority: tuple[str, ...] = (
+    priority: tuple[Part, ...] = (
         "articles",
         "summary",
         "pinned",
