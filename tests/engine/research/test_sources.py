@@ -148,7 +148,7 @@ async def test_one_feed_that_fails_is_noted_while_the_others_are_read(tmp_path: 
         feeds = Feeds([f"{server.url}/gone", f"{server.url}/feed"], limit=5)
         assert len(await found(feeds, reach)) == 1
         [note] = reach.notes
-        assert "404" in note
+        assert note == f"{server.url.removeprefix('http://')}/gone answered 404 Whatever"
 
 
 async def test_feeds_that_all_fail_are_a_failure(tmp_path: Path) -> None:
