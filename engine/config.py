@@ -487,8 +487,13 @@ def load_settings(file: Path, environ: Mapping[str, str] = os.environ) -> Settin
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         pass
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file} can't be read: {error}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{file} is not text in UTF-8. Save it in that encoding.") from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise SettingsError(
+            f"{file} can't be read: {reason}. Let yourself read it, or move it away."
+        ) from None
     if text:
         import tomllib  # late: many have no such file
 

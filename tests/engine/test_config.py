@@ -138,7 +138,7 @@ def test_a_variable_can_hold_a_list_or_leave_open(tmp_path: Path) -> None:
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SettingsError, match="can't be read"):
+    with pytest.raises(SettingsError, match=r"not text in UTF-8\. Save it in that"):
         load_settings(file, {})
 
 
