@@ -145,7 +145,7 @@ async def test_feed_entries_that_share_words_are_found(tmp_path: Path) -> None:
 
 async def test_one_feed_that_fails_is_noted_while_the_others_are_read(tmp_path: Path) -> None:
     async with serving(formats.services) as server, reaching(tmp_path) as reach:
-        feeds = Feeds([f"{server.url}/gone", f"{server.url}/feed"], limit=5)
+        feeds = Feeds([f"{server.url}/gone?key=secret", f"{server.url}/feed"], limit=5)
         assert len(await found(feeds, reach)) == 1
         [note] = reach.notes
         assert note == f"{server.url.removeprefix('http://')}/gone answered 404 Whatever"
