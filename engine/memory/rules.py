@@ -326,6 +326,10 @@ _PATTERNS: tuple[tuple[str, _Make], ...] = (
     ),
     (r"i (?:don't|do not) (?:\w+)(?: (?:in|at|as|for))* (?P<v>.+?) any ?more$", _over),
     (
+        r"i(?:'m| am) not (?:an? |allergic to |(?=vegan|vegetarian|diabetic))(?P<v>.+?) any ?more$",
+        _over,
+    ),
+    (
         r"my (?:full |first |real |own )?name(?:'s| is)(?: now)? (?P<v>.+)",
         _as("name", "The user's name is {}.", _name),
     ),
@@ -367,7 +371,7 @@ _PATTERNS: tuple[tuple[str, _Make], ...] = (
     ),
     *(
         (
-            rf"my (?P<thing>favou?rite [\w-]+(?: [\w-]+)?|{_THINGS}"
+            rf"my (?P<thing>favou?rite [\w-]+(?: [\w-]+)?|name|{_THINGS}"
             rf"|(?:{_POSSESSIONS})(?= is(?:n't| not| no longer) an? )) (?P<verb>is|are)"
             rf"{no} (?P<old>.+?){after}",
             _other,
@@ -375,7 +379,7 @@ _PATTERNS: tuple[tuple[str, _Make], ...] = (
         for no, after in (
             (" no longer", rf"(?:{_INSTEAD})?$"),
             ("(?:n't| not)", rf" any ?more(?:{_INSTEAD})?$"),
-            ("(?:n't| not)", rf"{_INSTEAD}$"),
+            (r"(?:n't| not)(?! (?:only|just|merely|really)\b)", rf"{_INSTEAD}$"),
         )
     ),
     (
