@@ -28,6 +28,7 @@ NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 Window = Annotated[int, msgspec.Meta(ge=256)]
 Time = Annotated[float, msgspec.Meta(ge=0)]
 Deadline = Annotated[float, msgspec.Meta(gt=0)]
+Part = Literal["articles", "summary", "pinned", "tools", "memories", "conversation"]
 
 SERVER_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,22}[A-Za-z0-9])?")
 """No underscore: two of them part a server's name from its tool's."""
@@ -124,7 +125,7 @@ class OpenAISettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class ContextSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a model is shown."""
 
-    priority: tuple[str, ...] = (
+    priority: tuple[Part, ...] = (
         "articles",
         "summary",
         "pinned",
@@ -504,8 +505,13 @@ def load_settings(file: Path, environ: Mapping[str, str] = os.environ) -> Settin
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         pass
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file} can't be read: {error}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{file} is not text in UTF-8. Save it in that encoding.") from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise SettingsError(
+            f"{file} can't be read: {reason}. Let yourself read it, or move it away."
+        ) from None
     if text:
         import tomllib  # late: many have no such file
 

@@ -70,9 +70,9 @@ async def examine(paths: Paths) -> list[Finding]:
     looks += [_proxy(name, address) for name, address in _proxies(settings)]
     models = await asyncio.gather(*looks)
     servers = await _servers(settings, paths) if settings.mcp.servers else []
-    plugins = await _plugins()
+    plugins = await _plugins(settings)
     disk, log = await asyncio.to_thread(lambda: (_disk(paths), _log(paths)))
-    return [read, await _database(settings, paths), *models, *servers, plugins, disk, log]
+    return [read, await _database(settings, paths), *models, *servers, *plugins, disk, log]
 
 
 async def repair(paths: Paths) -> tuple[Repaired, Path]:
@@ -348,17 +348,29 @@ async def _weights(paths: Paths) -> Finding:
     return _ok("weights", f"{', '.join(model.name for model in found)} in {paths.models_dir}")
 
 
-async def _plugins() -> Finding:
+async def _plugins(settings: Settings) -> list[Finding]:
+    """The plugins, and the embedders of the settings, which may be theirs, that there are not."""
     from engine.events import Events
-    from engine.plugin_finder import Plugins
+    from engine.plugin_finder import EMBEDDERS, PROVIDERS, Plugins
     from engine.tools import built_in_tools
 
-    found = (await Plugins(built_in_tools(), Events()).load()).found
-    broken = [one for one in found if one.trouble]
+    plugins = await Plugins(built_in_tools(), Events()).load()
+    names = ", ".join(one.name for one in plugins.found)
+    findings = [_ok("plugins", names or "none are installed")]
+    broken = [one for one in plugins.found if one.trouble]
     if broken:
         text = " ".join(f"{one.name} is skipped: {one.trouble}" for one in broken)
-        return _problem("plugins", text, "`scrubjay plugins list` shows them all.")
-    return _ok("plugins", ", ".join(one.name for one in found) or "none are installed")
+        findings = [_problem("plugins", text, "`scrubjay plugins list` shows them all.")]
+    embedders = [*EMBEDDERS, *plugins.embedders]
+    for section in ("memory", "research"):
+        wanted: str = getattr(settings, section).embedder
+        provider, _, model = wanted.partition(":")
+        served = model and provider in (*PROVIDERS, *plugins.backends)
+        if wanted and wanted not in embedders and not served:
+            text = f"[{section}] embedder is {wanted!r}, and there is no such embedder"
+            remedy = f"Name one of {', '.join(embedders)}, or `ollama:NAME`."
+            findings.append(_problem("embedder", text, remedy))
+    return findings
 
 
 def _names(found: Sequence[ModelInfo]) -> str:

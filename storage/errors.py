@@ -115,9 +115,17 @@ def from_os(error: OSError, path: Path) -> StorageError:
         return disk_full(path)
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return read_only(path)
-    if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST):
+    if error.errno == errno.EISDIR:
         return not_a_database(path)
-    return StorageError(f"{path} can't be opened: {error.strerror or error}.")
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return StorageError(
+            f"{path} can't be made: there is a file where its folder should be.",
+            "Move that file away, or name another folder.",
+        )
+    return StorageError(
+        f"{path} can't be opened: {error.strerror or error}.",
+        "Check that its folder is there, and that you may write to it.",
+    )
 
 
 def disk_full(path: Path) -> DiskFullError:

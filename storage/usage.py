@@ -71,7 +71,7 @@ async def usage_by(
     return [
         UsageRow(
             key=key,
-            answers=answers,
+            answers=int(answers),
             prompt_tokens=int(prompt_tokens),
             eval_tokens=int(eval_tokens),
             eval_seconds=eval_seconds,

@@ -517,7 +517,10 @@ async def _tokens(messages: Sequence[Message]) -> int:
 
 
 async def _segments(draft: _Draft, material: Material, tokens: int) -> tuple[Segment, ...]:
-    """The draft in figures. What no part accounts for, such as templates, is the conversation's."""
+    """The draft in figures.
+
+    What no part accounts for, such as templates, is the conversation's; the question's without one.
+    """
     parts = {
         "system": await count(material.system) + MESSAGE_OVERHEAD,
         "tools": sum([await count(msgspec.json.encode(tool).decode()) for tool in draft.tools]),
@@ -528,7 +531,8 @@ async def _segments(draft: _Draft, material: Material, tokens: int) -> tuple[Seg
         "question": await _tokens(draft.question),
     }
     items = sum(len(turn) for turn in draft.shown)
-    conversation = max(0, tokens - sum(parts.values())) if items else 0
+    left = max(0, tokens - sum(parts.values()))
+    conversation, beside = (left, 0) if items else (0, left)
     no_room = "There was no room."
     articles_out = len(material.articles) - len(draft.articles)
     memories_out = len(material.recollections) - len(draft.memories)
@@ -578,7 +582,7 @@ async def _segments(draft: _Draft, material: Material, tokens: int) -> tuple[Seg
             left_out=-1 if draft.cut else 0,
             why="The window holds the newest turns only." if draft.cut else "",
         ),
-        Segment(name="question", tokens=parts["question"], items=len(draft.question)),
+        Segment(name="question", tokens=parts["question"] + beside, items=len(draft.question)),
     )
 
 

@@ -275,6 +275,18 @@ def _thing(found: re.Match[str]) -> Statement | None:
     return Statement(subject=subject, text=f"The user's {thing} {verb} {value}.", single=True)
 
 
+def _other(found: re.Match[str]) -> Statement | None:
+    """What a thing is instead of what it was; where that is not said, what is over."""
+    if found["v"]:
+        return _thing(found)
+    old = _value(found["old"])
+    if not old:
+        return None
+    thing = found["thing"].lower().replace("favorite", "favourite")
+    said = found[0].rstrip(".! ")
+    return Statement(subject="", text=f"The user said: {said}.", ends=f"{thing} {old}")
+
+
 def _relative(found: re.Match[str]) -> Statement | None:
     value = _name(found)
     who = found["who"].lower()
@@ -294,6 +306,7 @@ def _over(found: re.Match[str]) -> Statement | None:
 
 
 _AM = r"i(?:'m| am)"
+_INSTEAD = r",? (?:but|(?:(?:but|and) )?(?:it|they)(?:'s|'re| is| are))(?: now)? (?P<v>.+)"
 _Make: TypeAlias = "Callable[[re.Match[str]], Statement | None]"
 
 
@@ -312,6 +325,10 @@ _PATTERNS: tuple[tuple[str, _Make], ...] = (
         _over,
     ),
     (r"i (?:don't|do not) (?:\w+)(?: (?:in|at|as|for))* (?P<v>.+?) any ?more$", _over),
+    (
+        r"i(?:'m| am) not (?:an? |allergic to |(?=vegan|vegetarian|diabetic))(?P<v>.+?) any ?more$",
+        _over,
+    ),
     (
         r"my (?:full |first |real |own )?name(?:'s| is)(?: now)? (?P<v>.+)",
         _as("name", "The user's name is {}.", _name),
@@ -351,6 +368,19 @@ _PATTERNS: tuple[tuple[str, _Make], ...] = (
     (
         r"i (?:now )?work (?:for|at) (?P<v>.+)",
         _as("employer", "The user works for {}.", _place),
+    ),
+    *(
+        (
+            rf"my (?P<thing>favou?rite [\w-]+(?: [\w-]+)?|name|{_THINGS}"
+            rf"|(?:{_POSSESSIONS})(?= is(?:n't| not| no longer) an? )) (?P<verb>is|are)"
+            rf"{no} (?P<old>.+?){after}",
+            _other,
+        )
+        for no, after in (
+            (" no longer", rf"(?:{_INSTEAD})?$"),
+            ("(?:n't| not)", rf" any ?more(?:{_INSTEAD})?$"),
+            (r"(?:n't| not)(?! (?:only|just|merely|really)\b)", rf"{_INSTEAD}$"),
+        )
     ),
     (
         r"my (?P<thing>(?:all-time |absolute )?favou?rite [\w-]+(?: [\w-]+)?)"

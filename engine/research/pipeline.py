@@ -31,6 +31,7 @@ from engine.research.fetching import Network
 from engine.research.guard import system_resolve
 from engine.research.outcome import STATE, Outcome, SourceOutcome, Stage
 from engine.research.ranking import once_a_url, rank
+from engine.research.sources import NAMES
 from engine.research.sources.arxiv import Arxiv
 from engine.research.sources.base import Query, Reach
 from engine.research.sources.conversations import Conversations, Kept
@@ -151,6 +152,21 @@ class Desk:
         sources = self.sources(wanted or question.content, by_user=wanted is None)
         return Research(self, question, sources, wanted=wanted, earlier=earlier)
 
+    def check_off(self) -> None:
+        """Refuse settings that leave out what there is not.
+
+        Raises:
+            ModelError: They do.
+        """
+        names = [*NAMES, *(source.name for source in self.plugins.sources)]
+        for name in self.settings.off:
+            if name not in names:
+                raise ModelError(
+                    "unknown_source",
+                    f"[research] off leaves out {name!r}, and there is no such source.",
+                    f"Correct it in the settings. There are: {', '.join(names)}.",
+                )
+
     def sources(self, question: str, *, by_user: bool = True) -> list[Source]:
         """The sources that are looked through for a question.
 
@@ -256,11 +272,13 @@ class Research:
         nothing behind.
 
         Raises:
+            ModelError: A source to be left out is none: another would be asked in its place.
             StorageError: The articles could not be kept.
         """
         desk = self._desk
         try:
             self._enter(Stage.TOPICS)
+            desk.check_off()
             before = await desk.store.messages.page(
                 self.session_id,
                 max(0, self.question.position - EARLIER_MESSAGES),

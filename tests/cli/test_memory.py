@@ -72,3 +72,11 @@ def test_what_is_not_there_is_an_error(scrubjay: Scrubjay) -> None:
     result = scrubjay.run("memory", "show", "abc")
     assert result.code == 1
     assert "There is no memory abc." in result.err
+
+
+def test_an_empty_name_is_not_the_only_memory(scrubjay: Scrubjay) -> None:
+    scrubjay.run("memory", "remember", "I like tea")
+    forgotten = scrubjay.run("memory", "forget", "", "--yes")
+    assert forgotten.code == 1
+    assert "An empty name is no memory." in forgotten.err
+    assert "I like tea" in scrubjay.run("memory", "list").out

@@ -126,7 +126,7 @@ def test_only_what_was_deleted_before_a_day_goes(scrubjay: Scrubjay) -> None:
     assert result.code == 0
     assert "Nothing was to be purged." in result.out
     assert len(_holding(scrubjay)) == 1
-    assert scrubjay.run("purge", "--before", "yesterday", "--yes").code == 2
+    assert "'yesterday' is no day" in scrubjay.run("purge", "--before", "yesterday", "--yes").err
 
 
 def test_a_conversation_that_is_not_deleted_can_be_purged_by_its_id(scrubjay: Scrubjay) -> None:
@@ -134,6 +134,7 @@ def test_a_conversation_that_is_not_deleted_can_be_purged_by_its_id(scrubjay: Sc
     assert scrubjay.run("purge", "--session", ids["kept"], "--yes").code == 0
     assert scrubjay.run("sessions", "list", "--json").json == []
     assert _holding(scrubjay, "acorn") == [scrubjay.paths.database_file.name]  # the fact of both
+    assert scrubjay.run("purge", "--session", "", "--yes").code == 1
     result = scrubjay.run("purge", "--session", "nothing-like-it", "--yes")
     assert result.code == 1
     assert "There is no session" in result.err

@@ -58,7 +58,9 @@ def test_the_newest_session_is_listed_first(scrubjay: Scrubjay, kept: list[str])
 def test_a_listing_can_be_cut_short(scrubjay: Scrubjay, kept: list[str]) -> None:
     listed = scrubjay.run("sessions", "list", "--json", "--limit", "1").json
     assert [session["id"] for session in listed] == kept[:1]
-    assert scrubjay.run("sessions", "list", "--limit", "0").code == 2
+    nothing = scrubjay.run("sessions", "list", "--limit", "0")
+    assert nothing.code == 2
+    assert "'0' is not a whole number from 1" in nothing.err
 
 
 def test_the_ids_of_a_listing_tell_its_sessions_apart(scrubjay: Scrubjay) -> None:
@@ -74,6 +76,19 @@ def test_the_ids_of_a_listing_tell_its_sessions_apart(scrubjay: Scrubjay) -> Non
     both = scrubjay.run("sessions", "show", "0123456789abcdef")
     assert both.code == 1
     assert "beginning of 4 ids" in both.err
+
+
+def test_an_empty_name_is_not_the_only_session(scrubjay: Scrubjay) -> None:
+    """It is what a variable of a shell gives that was never set."""
+
+    async def fill(store: Store) -> None:
+        await store.sessions.create(title="Alone")
+
+    scrubjay.stored(fill)
+    deleted = scrubjay.run("sessions", "delete", "", "--yes")
+    assert deleted.code == 1
+    assert "An empty name is no session." in deleted.err
+    assert "Alone" in scrubjay.run("sessions", "list").out
 
 
 def test_an_id_that_begins_another_still_means_its_own_session(scrubjay: Scrubjay) -> None:

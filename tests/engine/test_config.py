@@ -44,6 +44,7 @@ def test_the_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
         ("[embedded]\nthreads = 0\n", "line 2: .*threads is 0, .* a whole number, at least 1"),
         ("[research]\nread_seconds = 0\n", "line 2: .*read_seconds is 0, .* a number above 0"),
         ('[ui]\nenter = "quit"\n', "must be “send” or “newline”"),
+        ('[context]\npriority = ["notes"]\n', r"priority\.0 .*|priority is .*“articles” or “summ"),
         ("[model]\nstop = [\n  1,\n]\nseed = 1\n", "line 2: .*stop is .*a list of texts"),
         ("model = 1\n", "line 1: .*model.* is 1, and must be a section"),
         ("[memory]\n[keys]\n'chat.new' = 4\n", r"line 3: \[keys\] chat\.new is 4, .* a text"),
@@ -137,7 +138,7 @@ def test_a_variable_can_hold_a_list_or_leave_open(tmp_path: Path) -> None:
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SettingsError, match="can't be read"):
+    with pytest.raises(SettingsError, match=r"not text in UTF-8\. Save it in that"):
         load_settings(file, {})
 
 

@@ -190,6 +190,12 @@ def test_mistakes_in_the_settings(home: Home) -> None:
 # Models
 
 
+def test_an_embedder_that_there_is_not(home: Home) -> None:
+    found = home.finds("embedder", SCRUBJAY_MEMORY_EMBEDDER="embeded")
+    assert found["text"] == "[memory] embedder is 'embeded', and there is no such embedder"
+    assert "embedded" in found["next_step"]
+
+
 def test_no_ollama_where_one_is_wanted(home: Home) -> None:
     found = home.finds("ollama", SCRUBJAY_OLLAMA_HOST="127.0.0.1:1")
     assert "ollama serve" in found["next_step"]

@@ -267,6 +267,14 @@ async def test_a_folder_is_no_database(path: Path) -> None:
         await open_and_close(path)
 
 
+async def test_a_file_where_the_folder_should_be_is_told(path: Path) -> None:
+    path.parent.write_text("not a folder")
+    with pytest.raises(StorageError, match="a file where its folder should be") as caught:
+        await open_and_close(path)
+    assert not isinstance(caught.value, NotADatabaseError)
+    assert path.parent.read_text() == "not a folder"
+
+
 async def test_an_empty_file_becomes_a_database(path: Path) -> None:
     path.parent.mkdir()
     path.touch()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -500,20 +501,27 @@ def _add_storage(commands: argparse._SubParsersAction[_Parser]) -> None:
 def _day(text: str) -> float:
     from datetime import datetime
 
-    return datetime.strptime(text, "%Y-%m-%d").astimezone().timestamp()
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").astimezone().timestamp()
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no day; write it as 2026-01-31") from None
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    return _whole(text, 1, sys.maxsize, "a whole number from 1")
 
 
 def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 65_536:
-        raise ValueError
+    return _whole(text, 0, 65_535, "a port from 0 to 65535")
+
+
+def _whole(text: str, least: int, most: int, wanted: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
     return number
 
 

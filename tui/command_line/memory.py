@@ -69,6 +69,8 @@ async def find(memories: Memories, name: str) -> Kept:
     Raises:
         CommandError: It means none, or more than one.
     """
+    if not name:  # an unset variable of a shell would mean the only memory that there is
+        raise CommandError("An empty name is no memory.", "`scrubjay memory list` shows them.")
     if exact := await memories.get(name.lower()):
         return exact
     found: list[Kept] = []

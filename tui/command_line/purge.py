@@ -86,7 +86,8 @@ async def _chosen(library: Library, options: argparse.Namespace) -> Sequence[Ses
         return [await library.session(options.session.lower())]
     except UnknownSessionError:
         beginning = options.session.lower()
-        found = [one for one in await library.deleted() if one.id.startswith(beginning)]
+        deleted = await library.deleted() if beginning else []
+        found = [one for one in deleted if one.id.startswith(beginning)]
         return found if len(found) == 1 else [await sessions.find(library, options.session)]
 
 

@@ -86,6 +86,8 @@ async def find(library: Library, name: str) -> Session:
         if latest is None:
             raise CommandError("There is no session yet.", "Start one with `scrubjay ask`.")
         return latest
+    if not name:  # an unset variable of a shell would mean the only session that there is
+        raise CommandError("An empty name is no session.", "`scrubjay sessions list` shows them.")
     found = [session async for session in _all(library) if session.id.startswith(name.lower())]
     if not found:
         raise CommandError(f"There is no session {name}.", "`scrubjay sessions list` shows them.")

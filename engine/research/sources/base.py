@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import msgspec
 
 from engine.research.errors import FetchError
+from engine.research.words import clean_title
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Iterable
@@ -55,6 +57,19 @@ class Source(ABC):
         Raises:
             FetchError: Nothing, or nothing more, can be found; the message says why.
         """
+
+
+async def at(url: str, work: Awaitable[T]) -> T:
+    """What work at an address returns. Its failure names the place, without the keys in a query.
+
+    Raises:
+        FetchError: The work's own.
+    """
+    try:
+        return await work
+    except FetchError as error:
+        place = clean_title(re.sub(r"^\w+://(?:[^/?#]*@)?|[?#].*", "", url))
+        raise FetchError(error.kind, f"{place} {error}") from error
 
 
 async def as_found(work: Iterable[Awaitable[T]], notes: list[str]) -> AsyncGenerator[T, None]:

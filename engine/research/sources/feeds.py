@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.research.sources.base import Query, Reach, Source, as_found
+from engine.research.sources.base import Query, Reach, Source, as_found, at
 from engine.research.sources.xml import feed_entries
 from engine.research.words import content_words
 from storage.articles import Draft
@@ -27,7 +27,8 @@ class Feeds(Source):
     async def find(self, query: Query, reach: Reach) -> AsyncGenerator[Draft, None]:
         """Read all feeds at once; of each, what fits best."""
         wanted = set(content_words(" ".join([query.question, *query.topics])))
-        async for entries in as_found((self._read(url, reach) for url in self._feeds), reach.notes):
+        feeds = (at(url, _read(url, reach)) for url in self._feeds)
+        async for entries in as_found(feeds, reach.notes):
             fitting = [
                 (len(wanted.intersection(content_words(f"{entry.title} {entry.text}"))), entry)
                 for entry in entries
@@ -44,5 +45,6 @@ class Feeds(Source):
                         published_at=entry.published_at,
                     )
 
-    async def _read(self, url: str, reach: Reach) -> list[FeedEntry]:
-        return feed_entries((await reach.fetcher.get(url, named=True)).body)
+
+async def _read(url: str, reach: Reach) -> list[FeedEntry]:
+    return feed_entries((await reach.fetcher.get(url, named=True)).body)

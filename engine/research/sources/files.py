@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -38,9 +39,10 @@ class Files(Source):
     async def find(self, query: Query, reach: Reach) -> AsyncGenerator[Draft, None]:
         """Rank all texts by the words that they share with the question; read PDFs in workers."""
         wanted = set(content_words(" ".join([query.question, *query.topics])))
-        missing = [folder for folder in self._folders if not folder.exists()]
+        missing = await asyncio.to_thread(_missing, self._folders)
         if missing and len(missing) == len(self._folders):
             raise FetchError("missing", f"{missing[0]} is not there")
+        reach.notes.extend(f"{folder} is not there" for folder in missing)
         texts, pdfs = await asyncio.to_thread(_look, self._folders, wanted, self._limit)
         for draft in texts:
             yield draft
@@ -49,6 +51,10 @@ class Files(Source):
         ):
             if wanted.intersection(content_words(f"{draft.title} {draft.text}")):
                 yield draft
+
+
+def _missing(folders: Sequence[Path]) -> list[Path]:
+    return [folder for folder in folders if not os.path.exists(folder)]
 
 
 def _look(folders: Sequence[Path], wanted: set[str], limit: int) -> tuple[list[Draft], list[Path]]:
@@ -62,9 +68,10 @@ def _look(folders: Sequence[Path], wanted: set[str], limit: int) -> tuple[list[D
         try:
             with file.open("rb") as opened:
                 body = opened.read(LARGEST_TEXT)
+                changed_at = os.fstat(opened.fileno()).st_mtime
         except OSError:  # gone, or not ours to read
             continue
-        if b"\0" in body:
+        if b"\0" in body and not body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
             continue
         text = clean(decoded(body, ""))
         if shared := len(wanted.intersection(content_words(f"{file.stem} {text}"))):
@@ -73,7 +80,7 @@ def _look(folders: Sequence[Path], wanted: set[str], limit: int) -> tuple[list[D
                 source=Files.name,
                 title=clean_title(_heading(text) or file.name),
                 text=text[:LONGEST_TEXT],
-                published_at=file.stat().st_mtime,
+                published_at=changed_at,
             )
             fitting.append((shared, draft))
     fitting.sort(key=lambda pair: -pair[0])
@@ -85,10 +92,11 @@ def _files(folders: Sequence[Path]) -> Iterator[Path]:
     """Texts and PDFs below the folders, hidden ones left out, at most `MOST_FILES`."""
     left = MOST_FILES
     for folder in folders:
-        root = folder.resolve()
+        root = Path(os.path.realpath(folder))
         found = [root] if root.is_file() else _below(root)
         for file in found:
-            if file.suffix.lower() in TEXTS or file.suffix.lower() == ".pdf":
+            fits = file.suffix.lower() in TEXTS or file.suffix.lower() == ".pdf"
+            if fits and os.path.isfile(file):  # a pipe would be waited for
                 if not left:
                     return
                 left -= 1
@@ -101,9 +109,8 @@ def _below(folder: Path) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             file = Path(parent, name)
-            if not name.startswith(".") and not (
-                file.is_symlink() and not file.resolve().is_relative_to(folder)
-            ):
+            real = Path(os.path.realpath(file))  # bears links that lead in a circle
+            if not name.startswith(".") and (not file.is_symlink() or real.is_relative_to(folder)):
                 yield file
 
 

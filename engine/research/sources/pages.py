@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from engine.research.errors import FetchError
-from engine.research.sources.base import Query, Reach, Source, as_found
+from engine.research.sources.base import Query, Reach, Source, as_found, at
 from engine.research.words import clean, clean_title, moment, urls
 from storage.articles import Draft
 
@@ -45,7 +45,7 @@ class Pages(Source):
 
     async def find(self, query: Query, reach: Reach) -> AsyncGenerator[Draft, None]:
         """Read them all at once."""
-        pages = (read_page(url, reach, named=self._named) for url in urls(query.question))
+        pages = (at(url, read_page(url, reach, named=self._named)) for url in urls(query.question))
         async for url, page in as_found(pages, reach.notes):
             yield Draft(
                 url=url,

@@ -92,6 +92,13 @@ async def test_a_short_conversation_is_shown_whole_and_in_order() -> None:
     assert items == {"system": 1, "conversation": 4, "question": 1}
 
 
+@pytest.mark.parametrize("before", [(), ("one", "two")])
+async def test_the_parts_add_up_to_the_whole(before: tuple[str, ...]) -> None:
+    """With what a model's template puts around them."""
+    result = await packed(conversation(*before))
+    assert sum(part.tokens for part in result.segments) == result.tokens
+
+
 async def test_a_long_conversation_keeps_its_newest_turns_and_says_that_it_was_cut() -> None:
     result = await packed(conversation(*(f"number {n} " + "word " * 20 for n in range(100))))
     assert shown(result)[-2].startswith("number 99")

@@ -124,11 +124,38 @@ def test_what_is_asked_to_be_remembered_is_read_alone(
         ("I don't eat meat anymore.", "meat"),
         ("I stopped smoking.", "smoking"),
         ("I'm no longer allergic to peanuts.", "peanuts"),
+        ("I am not allergic to peanuts any more.", "peanuts"),
+        ("I'm not a vegetarian anymore.", "vegetarian"),
+        ("My favorite colour is no longer green.", "favourite colour green"),
+        ("My job isn't teaching any more.", "job teaching"),
     ],
 )
 def test_what_holds_no_more_is_read(text: str, over: str) -> None:
     [statement] = statements(text)
     assert statement.ends == over
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "My favourite colour is no longer green, it is blue.",
+            [("favourite colour", "The user's favourite colour is blue.")],
+        ),
+        (
+            "My car isn't a Volvo anymore, it's a Saab.",
+            [("car", "The user's car is a Saab.")],
+        ),
+        ("My shoe size is not 43 but 44.", [("shoe size", "The user's shoe size is 44.")]),
+        ("My name isn't Vera, it's Wera.", [("name", "The user's name is Wera.")]),
+        ("My favourite band is not only Abba but also Queen.", []),
+        ("I'm not sure anymore.", []),
+        ("My phone isn't working anymore.", []),
+        ("My car is not fast, it's slow.", []),
+    ],
+)
+def test_a_correction_says_what_holds_instead(text: str, expected: list[tuple[str, str]]) -> None:
+    assert said(text) == expected
 
 
 def test_there_is_one_name_and_one_home_but_many_allergies() -> None:

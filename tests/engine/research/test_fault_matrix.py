@@ -69,21 +69,22 @@ async def test_every_fault_has_its_reason_and_none_holds_up_the_others(tmp_path:
             assert answer.finish is Finish.COMPLETE
             assert turn.research is not None
             told = {source.name: source for source in turn.research.outcome.sources}
+            here = server.url.removeprefix("http://")
             reasons = {name: one.reason for name, one in told.items() if one.reason}
             assert reasons == {
                 "wikipedia": "answered 500 2 times",
                 "hacker news": "was silent for 1 s",
                 "arxiv": "sent XML that can't be read",
                 "stack exchange": "sent more than 1 MB",
-                "pages": "answered 404 Whatever",
+                "pages": f"{here}/gone answered 404 Whatever",
             }
             assert all(told[name].state is JobState.FAILED for name in reasons)
             assert told["feeds"].state is JobState.DONE
             assert sorted(told["feeds"].notes) == [
-                "169.254.169.254 is not on the internet (169.254.169.254)",
-                "redirected more than 5 times",
-                "sent more than 1 MB",
-                "was not done within 2 s",
+                f"{here}/feeds/drip was not done within 2 s",
+                f"{here}/feeds/endless sent more than 1 MB",
+                f"{here}/feeds/inside 169.254.169.254 is not on the internet (169.254.169.254)",
+                f"{here}/feeds/loop redirected more than 5 times",
             ]
             [article] = await engine.library.articles(turn.session_id)
             assert article.title == "Jays 31m[bold]& acorns[/]"

@@ -314,6 +314,19 @@ async def test_a_source_can_be_switched_off(tmp_path: Path) -> None:
             assert "/api/query" not in {request.path for request in server.requests}
 
 
+async def test_a_source_that_is_not_there_can_not_be_left_out(tmp_path: Path) -> None:
+    """Or the one that was meant would be asked."""
+    async with serving(formats.services) as server:
+        research = research_at(server.url, off=("wikipdia",))
+        async with researching(tmp_path, research, ScriptedBackend(["So [1]."])) as engine:
+            turn = await engine.research(None, QUESTION)
+            answer = await turn.wait()
+            assert answer.failure is not None
+            assert "'wikipdia', and there is no such source" in answer.failure.message
+            assert "wikipedia, hacker news" in answer.failure.next_step
+        assert not server.requests
+
+
 async def test_the_same_question_again_updates_the_articles(tmp_path: Path) -> None:
     backend = ScriptedBackend(["So [1]."], ["So [1]."])
     async with (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -144,10 +145,10 @@ async def test_feed_entries_that_share_words_are_found(tmp_path: Path) -> None:
 
 async def test_one_feed_that_fails_is_noted_while_the_others_are_read(tmp_path: Path) -> None:
     async with serving(formats.services) as server, reaching(tmp_path) as reach:
-        feeds = Feeds([f"{server.url}/gone", f"{server.url}/feed"], limit=5)
+        feeds = Feeds([f"{server.url}/gone?key=secret", f"{server.url}/feed"], limit=5)
         assert len(await found(feeds, reach)) == 1
         [note] = reach.notes
-        assert "404" in note
+        assert note == f"{server.url.removeprefix('http://')}/gone answered 404 Whatever"
 
 
 async def test_feeds_that_all_fail_are_a_failure(tmp_path: Path) -> None:
@@ -185,6 +186,19 @@ async def test_files_are_found_by_their_words(tmp_path: Path) -> None:
             "jays.pdf": (notes / "jays.pdf").as_uri(),
         }
         assert drafts[2].text == "Scrub jays remember the food that they cached."
+
+
+async def test_files_that_cannot_be_read_keep_nobody_from_the_others(tmp_path: Path) -> None:
+    (tmp_path / "circle.md").symlink_to("circle.md")
+    (tmp_path / "up").symlink_to(tmp_path)
+    os.mkfifo(tmp_path / "pipe.md")  # opening it would wait for somebody who writes
+    os.mkfifo(tmp_path / "pipe.pdf")
+    (tmp_path / "jays.txt").write_bytes("Scrub jays remember.".encode("utf-16"))
+    folders = [str(tmp_path / "gone"), str(tmp_path / "circle.md"), str(tmp_path)]
+    async with reaching(tmp_path) as reach:
+        [draft] = await found(Files(folders, limit=5), reach)
+        assert draft.text == "Scrub jays remember."
+        assert reach.notes == [f"{folder} is not there" for folder in folders[:2]]
 
 
 async def test_a_broken_pdf_is_noted(tmp_path: Path) -> None:
