@@ -6,6 +6,7 @@ the page; it loads none, nor script or font, and its content policy would let no
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from functools import lru_cache
 from html import escape
@@ -84,6 +85,11 @@ def _folded(summary: str, inside: str) -> str:
     return f"<details><summary>{summary}</summary>{inside}</details>"
 
 
+_LEADS = re.compile(r"https?://|mailto:|#")
+"""How a link begins that leads somewhere from wherever the page is kept: others would lead to files
+that lie beside it by chance."""
+
+
 def _visible(text: str) -> str:
     return text.translate(CONTROLS)
 
@@ -108,7 +114,10 @@ def _link(
     options: OptionsDict,
     env: EnvType,
 ) -> str:
-    tokens[index].attrSet("rel", "noopener noreferrer")
+    attributes = tokens[index].attrs
+    attributes["rel"] = "noopener noreferrer"
+    if not _LEADS.match(str(attributes.get("href", ""))):
+        attributes.pop("href", None)
     return renderer.renderToken(tokens, index, options, env)
 
 
@@ -128,6 +137,8 @@ def _image(
     words = renderer.renderInlineAsText(token.children, options, env) or "image"
     if inside := env.get("images", {}).get(address):
         return f'<img src="{inside}" alt="{escape(words)}">'
+    if not _LEADS.match(address):
+        return escape(words)
     return f'<a href="{address}" rel="noopener noreferrer">{escape(words)}</a>'
 
 
